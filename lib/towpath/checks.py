@@ -1,0 +1,247 @@
+"""Rules, findings, checks: the words in which every surface reports.
+
+A *rule* is a row of data: a code, what it looks for, how bad it is, which decisions answer it.  A *finding* is what
+a rule found in one object.  A *check* is one row of a phase's result: expected, found, verdict.  `judge` turns
+findings into checks with the decisions of mapping.yaml and the waivers of waivers.yaml, and subtracts nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Verdict(StrEnum):
+    """The verdict of one check or of a whole phase."""
+
+    PASS = "PASS"
+    WARN = "WARN"  # said to the reviewer, does not stop
+    WAIVED = "WAIVED"  # a loss that a waiver names, with owner, reason, count and expiry
+    FAIL = "FAIL"
+    DRY_RUN = "DRY RUN"  # nothing was written, so nothing is proved: opens no gate
+    INCOMPLETE = "INCOMPLETE"  # the phase did not come to its end: opens no gate
+
+
+class Severity(StrEnum):
+    """What a finding of a rule means."""
+
+    REFUSE = "refuse"  # no decision helps: the source must change first
+    DECIDE = "decide"  # mapping.yaml must say what becomes of it
+    WARN = "warn"  # reported, does not stop
+    NOTE = "note"  # a fact for the record
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: data, with one row in docs/checks.md and one fixture in the tests."""
+
+    code: str
+    surface: str
+    title: str
+    severity: Severity
+    advice: str  # what to do next, one sentence
+    choices: tuple[str, ...] = ()  # the decisions that answer it (severity DECIDE)
+    lossy: tuple[str, ...] = ()  # those of them that lose or leave something: they need a waiver too
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found in one object; `samples` are keys, never values."""
+
+    code: str
+    object: str
+    count: int
+    message: str
+    samples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row of mapping.yaml's `decisions`: what becomes of a finding."""
+
+    code: str
+    object: str  # a pattern as in fnmatch: * and ?
+    do: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One row of waivers.yaml: an accepted loss, exactly this many, until that day."""
+
+    code: str
+    object: str
+    count: int
+    owner: str
+    reason: str
+    expires: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row of a phase's flat result table."""
+
+    code: str
+    surface: str
+    object: str
+    expected: str
+    found: str
+    verdict: Verdict
+    next: str = ""
+    keys: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """The check as plain data for result.json."""
+        return {**asdict(self), "verdict": str(self.verdict), "keys": list(self.keys)}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The result of a comparison that came to its end, differences or not."""
+
+    surface: str
+    compared: Mapping[str, int]  # what was looked at, e.g. {"tables": 28, "rows": 200000, "cells": 1700000}
+    checks: tuple[Check, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """True when nothing differs beyond what a waiver names."""
+        return all(check.verdict is not Verdict.FAIL for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference, named by object, key and column with both values as text."""
+
+    object: str
+    key: str
+    column: str  # "" where the whole row or object is meant
+    kind: str  # missing | extra | changed
+    expected: str
+    found: str
+
+
+def worst(checks: Iterable[Check]) -> Verdict:
+    """The verdict over a table of checks: FAIL if any fails or if there is none, else PASS."""
+    verdicts = [check.verdict for check in checks]
+    if not verdicts or any(v in (Verdict.FAIL, Verdict.INCOMPLETE) for v in verdicts):
+        return Verdict.FAIL
+    return Verdict.DRY_RUN if Verdict.DRY_RUN in verdicts else Verdict.PASS
+
+
+def decide(finding_code: str, object: str, decisions: Sequence[Decision]) -> Decision | None:
+    """The first decision for this finding; an exact object wins over a pattern."""
+    mine = [d for d in decisions if d.code == finding_code]
+    for decision in mine:
+        if decision.object == object:
+            return decision
+    return next((d for d in mine if fnmatch.fnmatchcase(object, d.object)), None)
+
+
+@dataclass
+class Judgement:
+    """Checks for a list of findings, and the decisions taken."""
+
+    checks: list[Check] = field(default_factory=list)
+    decided: list[tuple[Finding, Decision]] = field(default_factory=list)
+
+
+def judge(
+    findings: Sequence[Finding],
+    rules: Mapping[str, Rule],
+    decisions: Sequence[Decision],
+    waivers: Sequence[Waiver],
+    today: dt.date,
+) -> Judgement:
+    """Turn findings into checks.
+
+    A decision that matches no finding, and a waiver that matches no finding, another count, or is past its day, FAILs:
+    what the files say must be what the source holds.
+    """
+    out = Judgement()
+    used: set[Decision | Waiver] = set()
+    for finding in findings:
+        rule = rules[finding.code]
+        decision = decide(finding.code, finding.object, decisions)
+        verdict, expected, step = _rule_verdict(rule, finding, decision)
+        if decision is not None:
+            used.add(decision)
+            out.decided.append((finding, decision))
+            if verdict is Verdict.PASS and decision.do in rule.lossy:
+                waiver = next((w for w in waivers if w.code == finding.code and w.object == finding.object), None)
+                verdict, expected, step = _waived(finding, waiver, today)
+                if waiver is not None:
+                    used.add(waiver)
+        out.checks.append(
+            Check(
+                code=finding.code,
+                surface=rule.surface,
+                object=finding.object,
+                expected=expected,
+                found=finding.message + (f" → {decision.do}: {decision.reason}" if decision else ""),
+                verdict=verdict,
+                next=step,
+                keys=finding.samples,
+            )
+        )
+    out.checks += _unused([x for x in (*decisions, *waivers) if x not in used])
+    return out
+
+
+def _rule_verdict(rule: Rule, finding: Finding, decision: Decision | None) -> tuple[Verdict, str, str]:
+    if rule.severity is Severity.REFUSE:
+        return Verdict.FAIL, "none", rule.advice
+    if rule.severity is Severity.DECIDE:
+        choices = ", ".join(rule.choices)
+        if decision is None:
+            step = f"add a decision for {finding.code} {finding.object} to mapping.yaml ({choices}): {rule.advice}"
+            return Verdict.FAIL, f"a decision: {choices}", step
+        if decision.do not in rule.choices:
+            return Verdict.FAIL, f"a decision: {choices}", f"mapping.yaml says {decision.do!r}; allowed: {choices}"
+        return Verdict.PASS, f"decided: {decision.do}", ""
+    return (Verdict.WARN if rule.severity is Severity.WARN else Verdict.PASS), "reported", rule.advice
+
+
+def _waived(finding: Finding, waiver: Waiver | None, today: dt.date) -> tuple[Verdict, str, str]:
+    name = f"{finding.code} {finding.object}"
+    if waiver is None:
+        return Verdict.FAIL, "a waiver", f"add a waiver for {name} with count {finding.count} to waivers.yaml"
+    if waiver.count != finding.count:
+        step = f"waivers.yaml accepts {waiver.count}, the source holds {finding.count}: look at {name} again"
+        return Verdict.FAIL, f"waived: exactly {waiver.count}", step
+    if waiver.expires < today:
+        return Verdict.FAIL, f"a waiver valid on {today}", f"the waiver for {name} expired on {waiver.expires}"
+    return Verdict.WAIVED, f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}", ""
+
+
+def _unused(leftover: Sequence[Decision | Waiver]) -> list[Check]:
+    checks = []
+    for item in leftover:
+        file = "waivers.yaml" if isinstance(item, Waiver) else "mapping.yaml"
+        checks.append(
+            Check(
+                code="PL001",
+                surface="plan",
+                object=f"{item.code} {item.object}",
+                expected="matches a finding",
+                found=f"{file} names it, the source does not hold it",
+                verdict=Verdict.FAIL,
+                next=f"remove it from {file}, or look why the inventory no longer finds it",
+            )
+        )
+    return checks
+
+
+class Progress(Protocol):
+    """Called by long work with the number of items (rows, bytes, files) done since the last call."""
+
+    def __call__(self, done: int, /) -> None: ...
+
+
+def silent(done: int, /) -> None:  # noqa: ARG001
+    """The progress that shows nothing."""

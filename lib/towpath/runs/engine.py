@@ -1,0 +1,5 @@
+from papermill.engines import NBClientEngine
+
+
+class TowpathEngine(NBClientEngine):
+    pass
