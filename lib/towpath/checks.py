@@ -189,7 +189,8 @@ def judge(
                 keys=finding.samples,
             )
         )
-    out.checks += _unused([x for x in (*decisions, *waivers) if x not in used])
+    everything: list[Decision | Waiver] = [*decisions, *waivers]
+    out.checks += _unused([item for item in everything if item not in used])
     return out
 
 
@@ -243,5 +244,5 @@ class Progress(Protocol):
     def __call__(self, done: int, /) -> None: ...
 
 
-def silent(done: int, /) -> None:  # noqa: ARG001
+def silent(done: int, /) -> None:
     """The progress that shows nothing."""
