@@ -1,1 +1,1 @@
-"""plan."""
+"""What is to be done: params, runbook, mapping and waivers as validated values, and the plan with its hash."""

@@ -1,0 +1,257 @@
+"""Params: the flat, typed keys that every notebook of a system gets, the same file for all of them.
+
+They say where the source lies and which target is meant.  Secrets stand in them only as references
+(`env:NAME`, `file:PATH`); approvals and the run id are part of a call, not of the plan.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from towpath.errors import WrongUse
+from towpath.plan.document import Document, Refused, read_yaml
+from towpath.plan.inline import secret_kind
+from towpath.plan.problems import PlanRefused, Problem, from_document, from_validation, inline_secrets, refuse
+from towpath.plan.root import inside, project_root
+from towpath.secrets import REFERENCE, Secret
+
+REHEARSAL = "rehearsal"
+SECRETS = ("cloudflare_token", "r2_access_key", "r2_secret_key")
+APPROVALS = ("approved_plan", "approved_target", "run_id")
+RUN_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
+NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+_HEX32, _HEX64 = re.compile(r"^[0-9a-f]{32}$"), re.compile(r"^[0-9a-f]{64}$")
+_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+_BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudflare.com/r2/buckets/create-buckets
+
+Environment = Literal["local", "staging", "production"]
+
+
+def is_loopback(url: str) -> bool:
+    """True when the URL speaks to this machine only."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Params(BaseModel):
+    """The params of one system in one environment.  Field descriptions say what is allowed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    system: str = Field(description="the name of a folder under runbooks/: lower-case letters, digits, hyphens")
+    environment: Environment = Field(description="local, staging or production")
+    source_database: str = Field(description="a path, relative to the project or absolute, without ..")
+    source_files: str = Field(description="a folder, relative to the project or absolute, without ..")
+    source_maintenance_switch: str = Field(description="a path, relative to the project or absolute, without ..")
+    source_closed_cleanly: bool = Field(description="true or false")
+    cloudflare_api: str = Field(description="an https:// address, or http:// on 127.0.0.1 or localhost")
+    cloudflare_account: str = Field(description='32 hex digits; "" only on this machine')
+    cloudflare_token: str = Field(description='env:NAME or file:PATH; "" only on this machine')
+    d1_database_id: str = Field(description="the UUID that D1 gave; any short name on this machine")
+    d1_database_name: str = Field(description="1 to 64 letters, digits, hyphens, underscores")
+    d1_plan: Literal["free", "paid"] = Field(description="free or paid")
+    r2_endpoint: str = Field(description="an https:// address, or http:// on 127.0.0.1 or localhost")
+    r2_bucket: str = Field(description="3 to 63 lower-case letters, digits, hyphens")
+    r2_access_key: str = Field(description="a reference, env:NAME or file:PATH")
+    r2_secret_key: str = Field(description="a reference, env:NAME or file:PATH")
+    approved_plan: str = Field("", description='"", the 64 hex digits of a plan hash, or rehearsal on this machine')
+    approved_target: str = Field("", description='"" or the target fingerprint that the dry run printed')
+    run_id: str = Field("", description='"" or a run id such as 20260131T081500Z-1a2b')
+
+    @field_validator("system")
+    @classmethod
+    def _system(cls, value: str) -> str:
+        return _matching(NAME, value)
+
+    @field_validator("source_database", "source_files", "source_maintenance_switch")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not value.strip() or "\0" in value or ".." in Path(value).parts or value.startswith("~"):
+            raise ValueError("it must be a path without ..")
+        return value
+
+    @field_validator("cloudflare_api", "r2_endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urllib.parse.urlsplit(value)
+        _ = parts.port  # raises ValueError for a port that is no number
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("it must be the plain address of a server")
+        if parts.scheme == "http" and not is_loopback(value):
+            raise ValueError("http is allowed on this machine only")
+        return value
+
+    @field_validator("cloudflare_account")
+    @classmethod
+    def _account(cls, value: str) -> str:
+        return value and _matching(_HEX32, value)
+
+    @field_validator("cloudflare_token", "r2_access_key", "r2_secret_key")
+    @classmethod
+    def _reference(cls, value: str) -> str:
+        if value and (not REFERENCE.match(value) or secret_kind(value) or ".." in Path(value[5:]).parts):
+            raise ValueError("a secret stands here by reference only")
+        return value
+
+    @field_validator("r2_access_key", "r2_secret_key")
+    @classmethod
+    def _needed(cls, value: str) -> str:
+        if not value:
+            raise ValueError("R2 needs credentials")
+        return value
+
+    @field_validator("d1_database_id", "d1_database_name")
+    @classmethod
+    def _d1(cls, value: str) -> str:
+        return _matching(re.compile(r"^[A-Za-z0-9_-]{1,64}$"), value)
+
+    @field_validator("r2_bucket")
+    @classmethod
+    def _bucket(cls, value: str) -> str:
+        return _matching(_BUCKET, value)
+
+    @field_validator("approved_plan")
+    @classmethod
+    def _approval(cls, value: str) -> str:
+        return value if value in ("", REHEARSAL) else _matching(_HEX64, value)
+
+    @field_validator("run_id")
+    @classmethod
+    def _run(cls, value: str) -> str:
+        return value and _matching(RUN_ID, value)
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if not is_loopback(self.cloudflare_api):
+            wrong = {
+                "cloudflare_account": not self.cloudflare_account,
+                "cloudflare_token": not self.cloudflare_token,
+                "d1_database_id": not _UUID.match(self.d1_database_id),
+            }
+            for key in (key for key, is_wrong in wrong.items() if is_wrong):
+                allowed = type(self).model_fields[key].description
+                raise _Together(key, "PL003", "a remote address needs it", f"allowed: {allowed}")
+        if self.approved_plan == REHEARSAL and not (self.environment == "local" and self.on_this_machine):
+            raise _Together(
+                "approved_plan",
+                "PL007",
+                "rehearsal is allowed only in the environment local with both addresses on this machine",
+                'write "" for a dry run, or the hash of the plan',
+            )
+        return self
+
+    @property
+    def on_this_machine(self) -> bool:
+        """True when both target addresses are loopback addresses."""
+        return is_loopback(self.cloudflare_api) and is_loopback(self.r2_endpoint)
+
+    def secret(self, key: str, root: Path) -> Secret | None:
+        """The secret that a key refers to (`file:` paths are relative to `root`); None where the key is empty."""
+        reference = str(getattr(self, key))
+        return Secret(reference, root) if reference else None
+
+    def planned(self) -> dict[str, Any]:
+        """The params that belong to the plan: all but approvals and run id."""
+        return self.model_dump(exclude=set(APPROVALS))
+
+
+class _Together(ValueError):
+    """Keys that do not fit together; carries the problem out of pydantic."""
+
+    def __init__(self, key: str, code: str, what: str, next: str) -> None:
+        super().__init__(what)
+        self.key, self.code, self.what, self.next = key, code, what, next
+
+
+def params_path(root: Path, system: str, environment: str) -> Path:
+    """Where the params of a system and an environment lie."""
+    if not NAME.match(system) or not NAME.match(environment):
+        raise WrongUse("no such system or environment", object=f"{system} {environment}", next="look into params/")
+    return root / "params" / system / f"{environment}.yaml"
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate a params file.  Raises PlanRefused (a WrongUse) with every problem of the file."""
+    try:
+        shown = inside(project_root(), path)
+    except WrongUse:
+        shown = str(path)
+    return _validated(read_document(path, shown))
+
+
+def params_from(mapping: Mapping[str, Any], file: str = "parameters") -> Params:
+    """Validate params that are already values, e.g. a notebook's variables.  Raises PlanRefused."""
+    return _validated(Document(file, dict(mapping)))
+
+
+def read_document(path: Path, shown: str) -> Document:
+    """Read a YAML file of the plan.  Raises PlanRefused when it is missing or no plain YAML."""
+    return parse_document(read_file(path, shown), shown)
+
+
+def parse_document(text: str, shown: str, before: int = 0) -> Document:
+    """Read a YAML text of the plan; `before` lines stand above it in its file.  Raises PlanRefused."""
+    try:
+        return read_yaml(text, shown, before)
+    except Refused as refused:
+        raise from_document(refused, shown) from None
+
+
+def read_file(path: Path, shown: str) -> str:
+    """The text of a file of the plan.  Raises PlanRefused when it is missing or not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise refuse("PL008", shown, "", f"cannot be read: {reason}", "put the file there") from None
+    except UnicodeDecodeError:
+        raise refuse("PL008", shown, "", "is not UTF-8 text", "save the file as UTF-8") from None
+
+
+def _validated(document: Document) -> Params:
+    if not isinstance(document.data, Mapping):
+        raise refuse("PL006", document.file, "", "holds no keys", "write `key: value` lines, see docs/params.md")
+    problems = inline_secrets(document, exempt=(*SECRETS, "cloudflare_account", "d1_database_id", "approved_plan"))
+    found = {problem.key for problem in problems}
+    try:
+        params = Params.model_validate(document.data)
+    except ValidationError as error:
+        together = [_as_problem(item["ctx"]["error"], document) for item in error.errors() if _is_together(item)]
+        plain = from_validation(error, Params, document, silent=SECRETS) if not together else []
+        problems += together + [_named(problem) for problem in plain if problem.key not in found]
+        raise PlanRefused(problems) from None
+    if problems:
+        raise PlanRefused(problems)
+    return params
+
+
+def _is_together(item: Any) -> bool:
+    return item["type"] == "value_error" and isinstance(item["ctx"]["error"], _Together)
+
+
+def _as_problem(error: _Together, document: Document) -> Problem:
+    return Problem(error.code, document.file, document.line((error.key,)), error.key, error.what, error.next)
+
+
+def _named(problem: Problem) -> Problem:
+    """A secret key with a wrong value is the rule about secrets, whatever else is wrong with it."""
+    if problem.key in SECRETS and problem.code == "PL003":
+        step = "write env:NAME or file:PATH; if a secret stood in the file, change that secret"
+        return Problem("PL005", problem.file, problem.line, problem.key, "holds no reference to a secret", step)
+    return problem
+
+
+def _matching(shape: re.Pattern[str], value: str) -> str:
+    if not shape.fullmatch(value):
+        raise ValueError("it does not have the right form")
+    return value

@@ -1,0 +1,68 @@
+"""waivers.yaml: accepted losses, each exactly counted, owned, explained, and with a last day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from towpath.checks import Waiver
+from towpath.plan.document import Document
+from towpath.plan.mapping import CODE, once
+from towpath.plan.params import read_document
+from towpath.plan.problems import PlanRefused, from_validation, inline_secrets, refuse
+
+
+class WaiverRow(BaseModel):
+    """One waiver: it subtracts exactly what it names and nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    code: str = Field(description="a check code such as TB203")
+    object: str = Field(min_length=1, description="the exact object of the finding, no pattern")
+    count: int = Field(ge=1, description="how many, exactly: a whole number from 1")
+    owner: str = Field(description="who answers for it, a name or an address")
+    reason: str = Field(description="why the loss is acceptable, in a sentence")
+    expires: dt.date = Field(description="the last day, as 2027-01-31 without quotes")
+
+    @field_validator("code")
+    @classmethod
+    def _code(cls, value: str) -> str:
+        if not CODE.match(value):
+            raise ValueError("it is no check code")
+        return value
+
+    @field_validator("owner", "reason")
+    @classmethod
+    def _said(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("it must not be empty")
+        return value
+
+
+class _Rows(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    waivers: tuple[WaiverRow, ...]
+
+
+def load_waivers(path: Path, shown: str) -> tuple[Waiver, ...]:
+    """Read and validate waivers.yaml, a list; an empty file waives nothing.  Raises PlanRefused.
+
+    Whether a waiver has expired is judged when it is used (`towpath.checks.judge`), so that the record shows it.
+    """
+    document = read_document(path, shown)
+    rows = () if document.data is None else document.data
+    if not isinstance(rows, tuple):
+        raise refuse("PL006", shown, "", "is not a list", "write one `- code: …` entry for each waiver")
+    if problems := inline_secrets(document):
+        raise PlanRefused(problems)
+    # The model wants a key around the list; the lines of the file do not have it.
+    around = Document(document.file, {"waivers": rows}, {("waivers", *place): n for place, n in document.lines.items()})
+    try:
+        known = _Rows.model_validate(around.data)
+    except ValidationError as error:
+        raise PlanRefused(from_validation(error, _Rows, around)) from None
+    once(around, known.waivers, "waivers")
+    return tuple(Waiver(r.code, r.object, r.count, r.owner, r.reason, r.expires) for r in known.waivers)
