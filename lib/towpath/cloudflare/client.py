@@ -122,22 +122,24 @@ class Client:
         idempotent: bool,
         account: bool = True,
         error: type[CloudflareError] = CloudflareError,
+        object: str = "",
     ) -> Any:
         """Send one request and return the envelope's `result`.
 
         `idempotent` says that the request may be carried out twice without harm; only then is it repeated after a
         broken connection or a transient error.  What was certainly not carried out (HTTP 429, overloaded) is repeated
         in any case.  `account=False` leaves out `/accounts/{account}`, e.g. for `/user/tokens/verify`.
-        Raises `error`, a CloudflareError.
+        Raises `error`, a CloudflareError, about `object` (else about the route).
         """
         if json is not None:
             content = encode(json)
         target = f"{self.base}{self.prefix if account else ''}{path}"
+        name = object or f"{method} {path}"
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._once(method, target, content, query, error, attempt)
+                return self._once(method, target, content, query, error, name, attempt)
             except CloudflareError as failure:
                 wait = self._wait(failure, idempotent, attempt)
                 if wait is None:
@@ -152,11 +154,11 @@ class Client:
         content: bytes | None,
         query: dict[str, str] | None,
         error: type[CloudflareError],
+        name: str,
         attempt: int,
     ) -> Any:
         waited = self._budget.take() if self._budget else 0.0
         self._count(requests=1, bytes_sent=len(content or b""), waited=waited)
-        name = f"{method} {urlsplit(target).path}"
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
             answer = self._http.request(method, target, content=content, params=query, headers=headers)

@@ -60,6 +60,7 @@ class D1:
         if not database_id or "/" in database_id:
             raise WrongUse("not the id of a database", object="d1_database_id", next="copy the id from the dashboard")
         self.client, self.database_id = client, database_id
+        self._object = f"D1 {database_id}"
         self._path = f"/d1/database/{quote(database_id, safe='')}"
 
     def __repr__(self) -> str:
@@ -72,7 +73,7 @@ class D1:
         """
         if not self.client.account:
             return self.database_id
-        result = self.client.request("GET", self._path, idempotent=True, error=D1Error)
+        result = self.client.request("GET", self._path, idempotent=True, error=D1Error, object=self._object)
         return str(result["name"])
 
     def batch(self, statements: Sequence[Statement], *, idempotent: bool = False) -> list[Rows]:
@@ -95,7 +96,9 @@ class D1:
 
         Raises D1Error: nothing of the batch was kept, unless `.unknown_outcome`.
         """
-        result = self.client.request("POST", f"{self._path}/raw", content=body, idempotent=idempotent, error=D1Error)
+        result = self.client.request(
+            "POST", f"{self._path}/raw", content=body, idempotent=idempotent, error=D1Error, object=self._object
+        )
         return [_rows(item) for item in result or []]
 
     def query(self, sql: str, *params: str) -> Rows:

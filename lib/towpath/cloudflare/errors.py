@@ -69,7 +69,7 @@ class CloudflareError(CannotFinish):
         sent: bool = True,
         next: str = "",
     ) -> None:
-        self.message = scrub(message)
+        self.message = scrub(message).rstrip(". ")
         self.status = status
         self.attempts = attempts
         self.sent = sent

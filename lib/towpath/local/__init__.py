@@ -1,1 +1,11 @@
-"""local."""
+"""Cloudflare's own runtime on this machine: start it, prove it, find it, stop it.
+
+Called by the command line and by tests; notebooks see only its address in the params file.
+"""
+
+from towpath.local.runtime import Runtime, start
+from towpath.local.selftest import Proof, selftest
+from towpath.local.state import State
+from towpath.local.supervisor import Status, down, reset, status, up
+
+__all__ = ["Proof", "Runtime", "State", "Status", "down", "reset", "selftest", "start", "status", "up"]

@@ -1,0 +1,94 @@
+"""Processes: which ones are ours, who holds a port, how to end them.
+
+Ours carry the folder of their state in their environment (`TOWPATH_STATE`).  That is how a workerd whose node was
+killed is recognised; a pid alone is never believed, because pids are used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+MARK = "TOWPATH_STATE"
+POLITE = 10.0  # seconds between asking and killing
+
+
+def marked(folder: Path) -> list[psutil.Process]:
+    """The living processes that serve the state in `folder`, node before workerd."""
+    found = []
+    for process in psutil.process_iter(["pid", "name"]):
+        name = process.info["name"] or ""
+        if not name.startswith(("node", "workerd", "MainThread")):
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return sorted(found, key=lambda process: process.create_time())
+
+
+def alive(pid: int, created: float) -> bool:
+    """True if that very process lives, not another one that got its number."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def end(processes: Sequence[psutil.Process], patience: float = POLITE) -> None:
+    """End these processes: ask first, then kill.  Returns when they are gone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=patience)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=patience)
+
+
+def free(port: int) -> bool:
+    """True if a server may listen on this port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_free(port: int, seconds: float = 5.0) -> bool:
+    """Wait until the port is free; the kernel gives back a killed server's port a moment later."""
+    deadline = time.monotonic() + seconds
+    while not free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def holder(port: int) -> psutil.Process | None:
+    """Who listens on that port; None if it is not ours to know."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections(kind="tcp"):
+            at = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and at and at.port == port and connection.pid:
+                return psutil.Process(connection.pid)
+    return None
+
+
+def described(process: psutil.Process | None) -> str:
+    """`pid 4711 (node server.js)`, as far as it may be known."""
+    if process is None:
+        return "a process of another user"
+    try:
+        command = " ".join(process.cmdline())[:120]
+    except psutil.Error:
+        command = ""
+    return f"pid {process.pid}" + (f" ({command})" if command else "")

@@ -1,0 +1,151 @@
+"""The folder of one local runtime: its data, its credentials, its log, and the record of who serves it.
+
+build/local/<system>-<environment>/
+    state/            D1, R2 and KV as the runtime keeps them; `reset` removes this and nothing else
+    r2-access-key     made up at the first start, readable by its owner alone; params name these two files
+    r2-secret-key
+    runtime.json      the process that serves it, with its start time and port
+    runtime.log       what the runtime said since its last start
+    lock              held while somebody starts, stops or resets
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from towpath.errors import WrongUse
+from towpath.secrets import Secret
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9-]*$")
+LOG_TAIL = 1500  # characters shown in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Who serves a state: a process is meant only if its start time is the same too, so a reused pid never is."""
+
+    pid: int
+    created: float  # start time of the process, seconds since 1970
+    port: int
+    life: str  # stdin: ends with its parent; signal: runs on until `down`
+    bucket: str
+    database_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One folder under build/local."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, root: Path, system: str, environment: str) -> State:
+        """The folder for a system and an environment.  Raises WrongUse for names that are not plain words."""
+        for word, key in ((system, "system"), (environment, "environment")):
+            if not NAME.match(word):
+                raise WrongUse(f"not a name: {word!r}", object=key, next="use small letters, digits and hyphens")
+        return cls(root.resolve() / "build" / "local" / f"{system}-{environment}")
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def scratch(self) -> Path:
+        """Where the runtime keeps what it needs only while it runs."""
+        return self.folder / "tmp"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "runtime.log"
+
+    @property
+    def ready(self) -> Path:
+        """Written by the runtime itself once it answers."""
+        return self.folder / "ready.json"
+
+    @property
+    def access_key(self) -> Secret:
+        return Secret("file:r2-access-key", self.folder)
+
+    @property
+    def secret_key(self) -> Secret:
+        return Secret("file:r2-secret-key", self.folder)
+
+    def prepare(self) -> None:
+        """Make the folder and, once, the credentials of R2's S3 route."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.data.mkdir(exist_ok=True)
+        for name, length in (("r2-access-key", 16), ("r2-secret-key", 32)):
+            path = self.folder / name
+            if path.is_file() and path.stat().st_size:
+                continue
+            path.unlink(missing_ok=True)
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as out:
+                out.write(secrets.token_hex(length) + "\n")
+
+    def read(self) -> Record | None:
+        """The record of the last start; None if there is none or it cannot be read."""
+        try:
+            return Record(**json.loads((self.folder / "runtime.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def write(self, record: Record) -> None:
+        """Keep the record, at once or not at all."""
+        new = self.folder / "runtime.json.new"
+        new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        new.replace(self.folder / "runtime.json")
+
+    def forget(self) -> None:
+        """Remove what is true only while a runtime is up."""
+        for name in ("runtime.json", "ready.json"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def wipe(self) -> None:
+        """Remove the data; an interrupted wipe leaves none of it in place."""
+        old = self.folder / "state.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self.data.exists():
+            self.data.replace(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def versions(self) -> dict[str, str]:
+        """Versions of node, miniflare and workerd, as the runtime said when it was ready; empty if it is not."""
+        try:
+            said = json.loads(self.ready.read_text(encoding="utf-8"))["versions"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return {}
+        return {str(name): str(version) for name, version in said.items()}
+
+    def said(self) -> str:
+        """The end of the log, in one line."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        return " ".join(text.split())[-LOG_TAIL:]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from starting, stopping or resetting this state meanwhile.  Raises WrongUse if one does."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as cause:
+                step = "wait until that one is done, then try again"
+                what = "somebody else starts or stops this local runtime at the moment"
+                raise WrongUse(what, object=str(self.folder), next=step) from cause
+            yield
