@@ -1,0 +1,183 @@
+"""Every cell of every row compared: page digests first, then the pages that differ, row by row.
+
+Expected is the manifest (and, where a page is opened, the snapshot file); found is what the target's own engine says of
+its rows now.  A comparison that finds differences returns them; one that could not come to its end raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import apsw
+
+from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.cloudflare.d1 import D1
+from towpath.cloudflare.errors import D1Error
+from towpath.tables import canonical, opened
+from towpath.tables.manifest import Manifest, Page, TableEntry
+from towpath.tables.relation import Relation
+from towpath.tables.schema import quoted
+
+CONNECTIONS = 2
+AHEAD = 4
+KEYS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What the comparison of one table came to."""
+
+    entry: TableEntry
+    count: int
+    pages_opened: int
+    differences: tuple[Difference, ...]
+    unexplained: int  # pages whose digests differ although no cell does: the exporter's own fault
+
+
+def compare(
+    d1: D1,
+    manifest: Manifest,
+    snapshot: apsw.Connection,
+    relations: dict[str, Relation],
+    report: Progress = silent,
+) -> Comparison:
+    """Compare all tables; `report` counts rows.  `relations` are those of the export, decisions laid over.
+
+    Raises D1Error or CannotFinish when the target cannot be read to the end: that is never a pass.
+    """
+    with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="prove") as pool:
+        results = [_table(pool, d1, entry, relations[entry.name], snapshot, report) for entry in manifest.tables]
+    found = tuple(difference for result in results for difference in result.differences)
+    return Comparison(
+        surface="tables",
+        compared={
+            "tables": len(results),
+            "rows": manifest.rows,
+            "cells": manifest.cells,
+            "pages": sum(len(entry.pages) for entry in manifest.tables),
+        },
+        checks=tuple(check for result in results for check in _checks(result)),
+        differences=found,
+    )
+
+
+def _table(
+    pool: ThreadPoolExecutor, d1: D1, entry: TableEntry, relation: Relation, snapshot: apsw.Connection, report: Progress
+) -> TableResult:
+    different = sorted(_different_pages(pool, d1, entry, relation.arriving(), report))
+    pages = [entry.pages[number] for number in different]
+    found: list[Difference] = []
+    unexplained = 0
+    if relation.carries_rowid:  # a multiset has no borders: all differing pages are one
+        expected = (row for page in pages for row in opened.source_rows(snapshot, relation, page.low, page.high))
+        actual = (row for page in pages for row in opened.target_rows(d1, relation, page.low, page.high))
+        found = opened.differences(relation, expected, actual) if pages else []
+    else:
+        for page in pages:
+            expected_rows = opened.source_rows(snapshot, relation, page.low, page.high)
+            actual_rows = opened.target_rows(d1, relation, page.low, page.high)
+            here = opened.differences(relation, expected_rows, actual_rows)
+            unexplained += not here
+            found += here
+    count = int(d1.query(f"SELECT count(*) FROM {quoted(entry.name)}").rows[0][0])
+    return TableResult(entry, count, len(pages), tuple(found), unexplained)
+
+
+def _different_pages(
+    pool: ThreadPoolExecutor, d1: D1, entry: TableEntry, relation: Relation, report: Progress
+) -> Iterator[int]:
+    waiting: dict[Future[bool], int] = {}
+
+    def settle(until: int) -> Iterator[int]:
+        while len(waiting) > until:
+            finished, _ = wait(waiting, return_when="FIRST_COMPLETED")
+            for future in finished:
+                number = waiting.pop(future)
+                if not future.result():
+                    yield number
+                report(entry.pages[number].rows)
+
+    try:
+        for number, page in enumerate(entry.pages):
+            waiting[pool.submit(page_equal, d1, relation, page, entry.reals)] = number
+            yield from settle(AHEAD - 1)
+        yield from settle(0)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def page_equal(d1: D1, relation: Relation, page: Page, reals: tuple[str, ...]) -> bool:
+    """True if the target holds exactly this page, by its digests."""
+    try:
+        if page.form == "cells":
+            return _cells_digest(d1, relation, page) == page.text
+        if page.form == "hex":
+            pieces = page.bytes // canonical.PIECE_BYTES + 2  # one more than needed: it must be empty
+            row = d1.query(canonical.hex_sql(relation, page.low, page.high, reals, pieces)).rows[0]
+            count, numbers, size, *parts = row
+            if size != page.bytes:
+                return False
+            text = bytes.fromhex("".join(parts))
+        else:
+            count, shown, numbers = d1.query(canonical.page_sql(relation, page.low, page.high, reals, "text")).rows[0]
+            text = shown.encode("utf-8")
+    except D1Error as error:
+        if error.retryable or error.unauthorised or error.missing:
+            raise
+        return False  # a page that the engine cannot even build (too long) is opened row by row
+    return canonical.digest(int(count), text, numbers) == canonical.Digest(page.rows, page.text, page.reals)
+
+
+def _cells_digest(d1: D1, relation: Relation, page: Page) -> str:
+    where = f" FROM {quoted(relation.name)}{relation.where(page.low, page.high)}"
+    if int(d1.query(f"SELECT count(*){where}").rows[0][0]) != 1:
+        return ""
+    out = hashlib.sha256()
+    for column in relation.columns:
+        value = relation.value(column)
+        data = f"CAST(CASE typeof({value}) WHEN 'real' THEN quote({value}) ELSE {value} END AS BLOB)"
+        kind, size = d1.query(f"SELECT typeof({value}), coalesce(octet_length({data}), 0){where}").rows[0]
+        out.update(f"{kind}:{size}:".encode())
+        for start in range(1, int(size) + 1, canonical.PIECE_BYTES):
+            piece = d1.query(f"SELECT hex(substr({data}, {start}, {canonical.PIECE_BYTES})){where}").rows[0][0]
+            out.update(bytes.fromhex(piece))
+    return out.hexdigest()
+
+
+def _checks(result: TableResult) -> Iterator[Check]:
+    entry = result.entry
+    yield Check(
+        code="TB411",
+        surface="tables",
+        object=entry.name,
+        expected=f"{entry.rows} rows",
+        found=f"{result.count} rows",
+        verdict=Verdict.PASS if result.count == entry.rows else Verdict.FAIL,
+        next="" if result.count == entry.rows else "see TB412 for the rows that are missing or too many",
+    )
+    equal = not result.differences and not result.unexplained
+    cells = entry.rows * len(entry.columns)
+    yield Check(
+        code="TB412",
+        surface="tables",
+        object=entry.name,
+        expected=f"all {cells} cells equal",
+        found=_summary(result),
+        verdict=Verdict.PASS if equal else Verdict.FAIL,
+        next="" if equal else "look at the differences by key and column; repair the target or import again",
+        keys=tuple(dict.fromkeys(d.key for d in result.differences))[:KEYS_SHOWN],
+    )
+
+
+def _summary(result: TableResult) -> str:
+    if not result.differences and not result.unexplained:
+        return f"equal: {len(result.entry.pages)} pages"
+    kinds = {kind: sum(d.kind == kind for d in result.differences) for kind in ("missing", "extra", "changed")}
+    words = [f"{n} {'cells changed' if kind == 'changed' else f'rows {kind}'}" for kind, n in kinds.items() if n]
+    if result.unexplained:
+        words.append(f"{result.unexplained} pages differ by digest although no cell does: export again")
+    return ", ".join(words)

@@ -1,0 +1,142 @@
+"""A page opened to its rows and cells, on both sides, after its digests were found to differ.
+
+Rows are read by an expression that both engines evaluate alike: every cell typed, texts and blobs in hexadecimal, so
+that no transport can blur a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import apsw
+
+from towpath.checks import Difference
+from towpath.cloudflare.d1 import D1
+from towpath.tables.encode import concat, exact_literal, value_literal
+from towpath.tables.relation import Relation
+from towpath.tables.schema import quoted
+
+ROWS_AT_ONCE = 2_000  # rows a request when a page is opened; halved when an answer is too long
+SHOWN = 160  # characters of a value in a difference
+
+
+def cell(value: str) -> str:
+    """SQL that yields one cell: a letter for its storage class, then its bytes or digits."""
+    return (
+        f"CASE typeof({value}) WHEN 'text' THEN 't' || hex({value}) WHEN 'blob' THEN 'b' || hex({value})"
+        f" WHEN 'integer' THEN 'i' || {value} WHEN 'real' THEN 'r' || quote({value}) ELSE 'n' END"
+    )
+
+
+def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
+    """SQL for the rows of a range: the key as SQL text (in hexadecimal), the cells joined by `|`."""
+    names = [f"{quoted(relation.name)}.{part}" for part in relation.key]
+    key = concat(
+        [
+            f"hex({exact_or_plain(name)})" if i == 0 else f"'2C' || hex({exact_or_plain(name)})"
+            for i, name in enumerate(names)
+        ]
+    )
+    parts: list[str] = []
+    for number, column in enumerate(relation.columns):
+        parts += ["'|'"] if number else []
+        parts.append(cell(relation.value(column)))
+    return f"SELECT {key}, {concat(parts)} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
+
+
+def exact_or_plain(value: str) -> str:
+    """A key part as SQL text: plain for people, by its bytes where a NUL would cut it."""
+    return f"CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) THEN {exact_literal(value)} ELSE {value_literal(value)} END"
+
+
+def source_rows(
+    db: apsw.Connection, relation: Relation, low: str | None, high: str | None
+) -> Iterator[tuple[str, str]]:
+    """The rows that must be there: (key in hexadecimal, cells)."""
+    yield from db.execute(rows_sql(relation, low, high))
+
+
+def target_rows(d1: D1, relation: Relation, low: str | None, high: str | None) -> Iterator[tuple[str, str]]:
+    """The rows that are there, read in parts by key."""
+    arriving = relation.arriving()
+    limit = ROWS_AT_ONCE
+    while True:
+        sql = rows_sql(arriving, low, high)
+        found = d1.query(f"{sql} LIMIT {limit}").rows
+        yield from ((key, cells) for key, cells in found)
+        if len(found) < limit:
+            return
+        low = key_literal(relation, found[-1][0])
+
+
+def key_literal(relation: Relation, key: str) -> str:
+    """The key of an opened row as SQL, fit to stand in `Relation.where`."""
+    text = bytes.fromhex(key).decode("utf-8")
+    return text if len(relation.key) == 1 else f"({text})"
+
+
+def differences(
+    relation: Relation, expected: Iterable[tuple[str, str]], found: Iterable[tuple[str, str]]
+) -> list[Difference]:
+    """What differs between two readings of the same rows, named by key and column."""
+    left, right = dict(expected), dict(found)
+    out: list[Difference] = []
+    if relation.carries_rowid:
+        left, right = _without_equal_rows(left, right)
+    for key, cells in left.items():
+        if key not in right:
+            out.append(Difference(relation.name, _key(key), "", "missing", _row(relation, cells), "no row"))
+        elif right[key] != cells:
+            out += _cells(relation, key, cells, right[key])
+    for key, cells in right.items():
+        if key not in left:
+            out.append(Difference(relation.name, _key(key), "", "extra", "no row", _row(relation, cells)))
+    return out
+
+
+def _without_equal_rows(left: dict[str, str], right: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Drop rows that both sides hold, whatever their rowids: a table without a key is a multiset of rows."""
+    common = Counter(left.values()) & Counter(right.values())
+
+    def rest(rows: dict[str, str]) -> dict[str, str]:
+        budget = Counter(common)
+        kept = {}
+        for key, cells in rows.items():
+            if budget[cells]:
+                budget[cells] -= 1
+            else:
+                kept[key] = cells
+        return kept
+
+    return rest(left), rest(right)
+
+
+def _cells(relation: Relation, key: str, expected: str, found: str) -> Iterator[Difference]:
+    pairs = zip(relation.columns, expected.split("|"), found.split("|"), strict=True)
+    for column, left, right in pairs:
+        if left != right and not (left[0] == right[0] == "r" and float(left[1:]) == float(right[1:])):
+            yield Difference(relation.name, _key(key), column, "changed", shown(left), shown(right))
+
+
+def _key(key: str) -> str:
+    return bytes.fromhex(key).decode("utf-8", "backslashreplace")
+
+
+def _row(relation: Relation, cells: str) -> str:
+    parts = (f"{c}={shown(cell)}" for c, cell in zip(relation.columns, cells.split("|"), strict=True))
+    return ", ".join(parts)[: SHOWN * 2]
+
+
+def shown(cell: str) -> str:
+    """A cell for people: storage class and value, long ones cut with their length."""
+    kind, data = cell[0], cell[1:]
+    if kind == "n":
+        return "NULL"
+    if kind in "ir":
+        return f"{'integer' if kind == 'i' else 'real'} {data}"
+    if kind == "b":
+        text = f"blob x'{data}'"
+    else:
+        text = f"text {bytes.fromhex(data).decode('utf-8', 'backslashreplace')!r}"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(data) // 2} bytes)"

@@ -1,0 +1,63 @@
+"""Rows packed into statements, statements into the JSON items of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from towpath.tables.encode import STATEMENT_BYTES, Row, target_columns
+from towpath.tables.relation import Relation
+from towpath.tables.schema import quoted
+
+
+def insert_header(relation: Relation) -> bytes:
+    """`INSERT INTO … VALUES` for the relation's rows, with an explicit column list."""
+    return f"INSERT INTO {quoted(relation.name)} ({', '.join(target_columns(relation))}) VALUES\n".encode()
+
+
+def item(sql: bytes, parameters: Sequence[str] = ()) -> bytes:
+    """One statement as the JSON item of a batch."""
+    made: dict[str, Any] = {"sql": sql.decode("utf-8")}
+    if parameters:
+        made["params"] = list(parameters)
+    return orjson.dumps(made)
+
+
+@dataclass
+class Sink:
+    """Collects the rows of one chunk into INSERT statements, each under the limit of one statement."""
+
+    header: bytes  # INSERT INTO … VALUES
+    items: list[bytes] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0  # bytes of SQL and of bound texts
+    _pending: list[bytes] = field(default_factory=list)
+    _pending_bytes: int = 0
+
+    def add(self, row: Row) -> None:
+        """Take one row: into the statement that is open, or alone with the texts bound to it."""
+        size = len(row.literal) + 2
+        if row.parameters:
+            self._flush()
+            self.items.append(item(self.header + row.literal, row.parameters))
+            size += sum(map(len, row.parameters))
+        else:
+            if self._pending_bytes + size > STATEMENT_BYTES - len(self.header):
+                self._flush()
+            self._pending.append(row.literal)
+            self._pending_bytes += size
+        self.rows += 1
+        self.size += size
+
+    def finish(self) -> list[bytes]:
+        """Close the open statement and return all of them as JSON items."""
+        self._flush()
+        return self.items
+
+    def _flush(self) -> None:
+        if self._pending:
+            self.items.append(item(self.header + b",\n".join(self._pending)))
+            self._pending, self._pending_bytes = [], 0
