@@ -25,10 +25,12 @@ class Tables(BaseModel):
 
     model_config = _STRICT
 
-    mode: Literal["generate"] = Field("generate", description="generate (the target's schema comes from the source's)")
-    time_zone: str = Field("UTC", description="an IANA zone such as UTC or Europe/Berlin")
-    include: tuple[str, ...] = Field(("*",), description='a list of table names or patterns, e.g. ["*"]')
-    exclude: tuple[str, ...] = Field((), description='a list of table names or patterns, e.g. ["tmp_*"]')
+    mode: Literal["generate"] = Field(
+        default="generate", description="generate (the target's schema comes from the source's)"
+    )
+    time_zone: str = Field(default="UTC", description="an IANA zone such as UTC or Europe/Berlin")
+    include: tuple[str, ...] = Field(default=("*",), description='a list of table names or patterns, e.g. ["*"]')
+    exclude: tuple[str, ...] = Field(default=(), description='a list of table names or patterns, e.g. ["tmp_*"]')
 
     @field_validator("time_zone")
     @classmethod
@@ -60,9 +62,9 @@ class Objects(BaseModel):
 
     model_config = _STRICT
 
-    references: tuple[Reference, ...] = Field((), description="a list of {table, column}")
-    prefix: str = Field("", description='"" or a key prefix that ends with /')
-    cache_control: str = Field("private, max-age=3600", min_length=1, description="a Cache-Control header")
+    references: tuple[Reference, ...] = Field(default=(), description="a list of {table, column}")
+    prefix: str = Field(default="", description='"" or a key prefix that ends with /')
+    cache_control: str = Field(default="private, max-age=3600", min_length=1, description="a Cache-Control header")
 
     @field_validator("prefix")
     @classmethod
@@ -109,10 +111,10 @@ class SystemMapping(BaseModel):
 
     model_config = _STRICT
 
-    system: str = Field("", description="the name of the system's folder")
+    system: str = Field(default="", description="the name of the system's folder")
     tables: Tables = Field(default=Tables(), description="{mode, time_zone, include, exclude}")
     objects: Objects = Field(default=Objects(), description="{references, prefix, cache_control}")
-    decisions: tuple[DecisionRow, ...] = Field((), description="a list of {code, object, do, reason}")
+    decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
     def decided(self) -> tuple[Decision, ...]:
         """The decisions in the words of towpath.checks, in the order of the file."""

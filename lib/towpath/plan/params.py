@@ -64,9 +64,11 @@ class Params(BaseModel):
     r2_bucket: str = Field(description="3 to 63 lower-case letters, digits, hyphens")
     r2_access_key: str = Field(description="a reference, env:NAME or file:PATH")
     r2_secret_key: str = Field(description="a reference, env:NAME or file:PATH")
-    approved_plan: str = Field("", description='"", the 64 hex digits of a plan hash, or rehearsal on this machine')
-    approved_target: str = Field("", description='"" or the target fingerprint that the dry run printed')
-    run_id: str = Field("", description='"" or a run id such as 20260131T081500Z-1a2b')
+    approved_plan: str = Field(
+        default="", description='"", the 64 hex digits of a plan hash, or rehearsal on this machine'
+    )
+    approved_target: str = Field(default="", description='"" or the target fingerprint that the dry run printed')
+    run_id: str = Field(default="", description='"" or a run id such as 20260131T081500Z-1a2b')
 
     @field_validator("system")
     @classmethod

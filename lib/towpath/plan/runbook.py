@@ -24,11 +24,11 @@ class Step(BaseModel):
 
     phase: str = Field(description="the name of a notebook, e.g. 03-export")
     gate: Literal["previous", "none"] = Field(description="previous (the step before must be PASS) or none")
-    approvers: int = Field(0, ge=0, le=9, description="how many people approve the real run: 0 to 9")
+    approvers: int = Field(default=0, ge=0, le=9, description="how many people approve the real run: 0 to 9")
     minutes: int = Field(ge=0, description="expected minutes, a whole number")
-    point_of_no_return: bool = Field(False, description="true or false")
-    on_failure: Literal["stop"] = Field("stop", description="stop")
-    rehearse_before: str = Field("", description='"" or a command that runs before this phase, in local only')
+    point_of_no_return: bool = Field(default=False, description="true or false")
+    on_failure: Literal["stop"] = Field(default="stop", description="stop")
+    rehearse_before: str = Field(default="", description='"" or a command that runs before this phase, in local only')
 
     @field_validator("phase")
     @classmethod
