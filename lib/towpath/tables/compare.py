@@ -139,7 +139,7 @@ def _cells_digest(d1: D1, relation: Relation, page: Page) -> str:
     out = hashlib.sha256()
     for column in relation.columns:
         value = relation.value(column)
-        data = f"CAST(CASE typeof({value}) WHEN 'real' THEN quote({value}) ELSE {value} END AS BLOB)"
+        data = f"CAST(iif(typeof({value}) = 'real', quote({value}), {value}) AS BLOB)"
         kind, size = d1.query(f"SELECT typeof({value}), coalesce(octet_length({data}), 0){where}").rows[0]
         out.update(f"{kind}:{size}:".encode())
         for start in range(1, int(size) + 1, canonical.PIECE_BYTES):

@@ -3,7 +3,7 @@
 The expression turns a whole row into `(…,…)` inside SQLite, so that no value passes through a Python object on its
 way.  Three kinds of value cannot stand in a literal as they are, and are found on the finished bytes, not row by row:
 text holding NUL (a literal ends there), text that is not UTF-8 (JSON cannot carry it), and values too long for one
-statement.  Source of the limits: Cloudflare's D1 limits page, measured in the local runtime (100,000 bytes a statement).
+statement (100,000 bytes: Cloudflare's D1 limits page, and measured in the local runtime).
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def value_literal(value: str) -> str:
 
 def exact_literal(value: str) -> str:
     """SQL as `value_literal`, with every text by its bytes: slower, and right for any bytes."""
-    return f"CASE typeof({value}) WHEN 'text' THEN concat('CAST(x''', hex({value}), ''' AS TEXT)') ELSE {value_literal(value)} END"
+    text = f"concat('CAST(x''', hex({value}), ''' AS TEXT)')"
+    return f"CASE typeof({value}) WHEN 'text' THEN {text} ELSE {value_literal(value)} END"
 
 
 def row_expression(values: Sequence[str], make: Callable[[str], str] = value_literal) -> str:

@@ -174,13 +174,12 @@ class Exporter:
         for name in group:
             relation = self.relations[name]
             late = frozenset(self.order.late.get(name, ()))
-            header = insert_header(relation)
             sink = Sink(insert_header(relation))
             for row in encode.rows(self.db, relation, late):
                 sink.add(row)
                 if size + sink.size > TOGETHER_BYTES:
                     raise BadInput(
-                        "the tables refer to each other in a circle of NOT NULL columns and are too large for one transaction",
+                        "the tables refer to each other in a circle of NOT NULL columns, too large for one transaction",
                         object=" ↔ ".join(group),
                         next="make one of the references nullable in the source, or declare it without a foreign key",
                     )
@@ -226,7 +225,7 @@ def cells_digest(db: apsw.Connection, relation: Relation, low: str | None, high:
     out = hashlib.sha256()
     for column in relation.columns:
         value = relation.value(column)
-        sql = f"SELECT typeof({value}), CAST(CASE typeof({value}) WHEN 'real' THEN quote({value}) ELSE {value} END AS BLOB)"
+        sql = f"SELECT typeof({value}), CAST(iif(typeof({value}) = 'real', quote({value}), {value}) AS BLOB)"
         kind, data = db.execute(f"{sql} FROM {quoted(relation.name)}{relation.where(low, high)}").get
         out.update(f"{kind}:{len(data or b'')}:".encode() + (data or b""))
     return out.hexdigest()

@@ -32,12 +32,7 @@ def cell(value: str) -> str:
 def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     """SQL for the rows of a range: the key as SQL text (in hexadecimal), the cells joined by `|`."""
     names = [f"{quoted(relation.name)}.{part}" for part in relation.key]
-    key = concat(
-        [
-            f"hex({exact_or_plain(name)})" if i == 0 else f"'2C' || hex({exact_or_plain(name)})"
-            for i, name in enumerate(names)
-        ]
-    )
+    key = concat([f"'{'2C' if number else ''}' || hex({key_part(name)})" for number, name in enumerate(names)])
     parts: list[str] = []
     for number, column in enumerate(relation.columns):
         parts += ["'|'"] if number else []
@@ -45,9 +40,10 @@ def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     return f"SELECT {key}, {concat(parts)} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
 
 
-def exact_or_plain(value: str) -> str:
+def key_part(value: str) -> str:
     """A key part as SQL text: plain for people, by its bytes where a NUL would cut it."""
-    return f"CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) THEN {exact_literal(value)} ELSE {value_literal(value)} END"
+    cut = f"typeof({value}) = 'text' AND instr({value}, char(0))"
+    return f"CASE WHEN {cut} THEN {exact_literal(value)} ELSE {value_literal(value)} END"
 
 
 def source_rows(
@@ -135,8 +131,5 @@ def shown(cell: str) -> str:
         return "NULL"
     if kind in "ir":
         return f"{'integer' if kind == 'i' else 'real'} {data}"
-    if kind == "b":
-        text = f"blob x'{data}'"
-    else:
-        text = f"text {bytes.fromhex(data).decode('utf-8', 'backslashreplace')!r}"
+    text = f"blob x'{data}'" if kind == "b" else repr(bytes.fromhex(data).decode("utf-8", "backslashreplace"))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(data) // 2} bytes)"

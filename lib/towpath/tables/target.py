@@ -62,7 +62,7 @@ def owner(d1: D1) -> dict[str, str]:
     """Whose target this is: system, environment, run; empty if nobody claimed it."""
     if not _exists(d1, OWNER):
         return {}
-    return {name: value for name, value in d1.query(f"SELECT name, value FROM {OWNER}").rows}
+    return dict(d1.query(f"SELECT name, value FROM {OWNER}").rows)
 
 
 def claim_checks(d1: D1, claim: Mapping[str, str]) -> bool:
