@@ -8,10 +8,12 @@ process, so that `scrub` can remove it, and its usual encodings, from any text b
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
 
 from towpath.errors import WrongUse
@@ -19,6 +21,7 @@ from towpath.errors import WrongUse
 REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
 MASK = "[secret {name}]"
 SHORTEST = 6  # shorter values would mask ordinary words
+LINE = 16  # a line of a longer secret (a PEM key) that is masked on its own; shorter ones are ordinary words
 
 _known: dict[str, str] = {}  # text to mask -> name of the reference
 
@@ -57,22 +60,32 @@ class Secret:
 
 
 def remember(value: str, name: str) -> None:
-    """Mask `value`, and what it looks like in URLs, JSON and base64, from now on in this process."""
+    """Mask `value`, its lines, and what it looks like in URLs, JSON, HTML, repr, hex and base64, from now on."""
     if len(value) < SHORTEST:
         return
     raw = value.encode()
+    lines = value.splitlines()
     forms = {
         value,
+        *(line for line in lines if len(lines) > 1 and len(line) >= LINE),
+        repr(value)[1:-1],
+        html.escape(value),
         urllib.parse.quote(value, safe=""),
         urllib.parse.quote_plus(value),
         json.dumps(value)[1:-1],
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode(),
         raw.hex(),
+        raw.hex().upper(),
     }
     for form in forms:
         if len(form) >= SHORTEST:
             _known[form] = name
+
+
+def known() -> Mapping[str, str]:
+    """Every text that `scrub` masks, with the name of its reference.  Never print it, never store it."""
+    return dict(_known)
 
 
 def scrub(text: str) -> str:
