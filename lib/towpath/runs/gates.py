@@ -1,0 +1,69 @@
+"""Gates: a phase starts only after the phases before it passed, in the same run, in order, under the same plan."""
+
+from __future__ import annotations
+
+from towpath.checks import Verdict
+from towpath.errors import WrongUse
+from towpath.plan.plan import Plan
+from towpath.runs.folder import RunFolder
+from towpath.runs.results import PhaseResult
+
+
+def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, ...]:
+    """The newest results of the phases before `phase`, all of which must be PASS and not older than one before them.
+
+    Raises WrongUse (RN001) saying which record stands in the way, what it says and what to run.
+    """
+    if folder.plan_hash != plan.hash:
+        raise _closed(
+            folder,
+            "run.json",
+            f"the run was opened with plan {folder.plan_hash[:12]}…, the plan is now {plan.hash[:12]}…",
+            f"start a new run with {_first(plan)}: a changed plan voids what ran under the old one",
+        )
+    results: list[PhaseResult] = []
+    order = {attempt: place for place, attempt in enumerate(folder.attempts())}
+    for before in plan.runbook.before(phase):
+        result = folder.newest(before)
+        if result is None:
+            raise _closed(folder, before, f"{before} has no record in this run", f"run {before}")
+        name = f"{result.stem}.result.json"
+        if result.verdict is not Verdict.PASS:
+            reason = f" ({result.error})" if result.error else ""
+            step = f"approve the plan and run {before}" if result.verdict is Verdict.DRY_RUN else f"run {before} again"
+            raise _closed(folder, name, f"says {result.verdict}{reason}, not PASS", step)
+        if result.plan != plan.hash:
+            raise _closed(folder, name, f"ran under plan {result.plan[:12]}…", f"run {before} again")
+        if results and _place(order, result) < _place(order, results[-1]):
+            newer = results[-1].stem
+            raise _closed(folder, name, f"is older than {newer}, which it builds on", f"run {before} again")
+        results.append(result)
+    return tuple(results)
+
+
+def check_identity(folder: RunFolder, before: tuple[PhaseResult, ...], source: str, target: str) -> None:
+    """Source and target must be those of every phase before, where both are known.
+
+    Raises WrongUse (RN002) naming the record and both identities.
+    """
+    for result in before:
+        for word, then, now_ in (("source", result.source, source), ("target", result.target, target)):
+            if then and now_ and then != now_:
+                raise WrongUse(
+                    f"says {word} {then}, this phase has {now_}",
+                    object=f"{folder.run_id}/{result.stem}.result.json",
+                    next=f"correct params, or start a new run if the {word} was changed on purpose",
+                    code="RN002",
+                )
+
+
+def _place(order: dict[tuple[str, int], int], result: PhaseResult) -> int:
+    return order[(result.phase, result.attempt)]
+
+
+def _first(plan: Plan) -> str:
+    return plan.runbook.phases[0]
+
+
+def _closed(folder: RunFolder, record: str, what: str, step: str) -> WrongUse:
+    return WrongUse(what, object=f"{folder.run_id}/{record}", next=step, code="RN001")
