@@ -20,7 +20,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from towpath.tables.encode import concat
+from towpath.tables.literals import concat
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
 

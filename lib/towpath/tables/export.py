@@ -20,6 +20,8 @@ import apsw
 from towpath.checks import Decision, Progress, silent
 from towpath.errors import BadInput, CannotFinish
 from towpath.tables import canonical, encode
+from towpath.tables.keys import key_literal
+from towpath.tables.literals import exact_literal
 from towpath.tables.manifest import ChunkWriter, Manifest, Page, TableEntry
 from towpath.tables.order import LoadOrder, load_order
 from towpath.tables.relation import Relation, relations
@@ -117,7 +119,7 @@ class Exporter:
         """The rows that stay behind, every column as its exact literal, in key order."""
         relation = self.relations[name]
         if relation.parked:
-            cells = ", ".join(encode.exact_literal(f"{quoted(name)}.{quoted(c)}") for c in relation.columns)
+            cells = ", ".join(exact_literal(f"{quoted(name)}.{quoted(c)}") for c in relation.columns)
             yield from self.db.execute(f"SELECT {cells} FROM {quoted(name)} WHERE {relation.parked}{relation.order}")
 
     def _connection(self) -> apsw.Connection:
@@ -152,12 +154,11 @@ class Exporter:
             settle(3)
 
         sink, low, total = Sink(header), None, 0
-        last: bytes | None = None
+        last: str | None = None
         for row in encode.rows(self.db, relation, late):
-            size = len(row.literal) + sum(map(len, row.parameters))
-            if sink.rows and sink.size + size > CHUNK_BYTES:
+            if sink.rows and sink.size + row.size > CHUNK_BYTES:
                 assert last is not None
-                high = last.decode("utf-8")
+                high = key_literal(last)
                 cut(sink, low, high)
                 sink, low = Sink(header), high
             sink.add(row)

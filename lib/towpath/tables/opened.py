@@ -13,7 +13,8 @@ import apsw
 
 from towpath.checks import Difference
 from towpath.cloudflare.d1 import D1
-from towpath.tables.encode import concat, exact_literal, value_literal
+from towpath.tables.keys import key_expression, key_literal, key_shown
+from towpath.tables.literals import concat
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
 
@@ -30,26 +31,18 @@ def cell(value: str) -> str:
 
 
 def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
-    """SQL for the rows of a range: the key as SQL text (in hexadecimal), the cells joined by `|`."""
-    names = [f"{quoted(relation.name)}.{part}" for part in relation.key]
-    key = concat([f"'{'2C' if number else ''}' || hex({key_part(name)})" for number, name in enumerate(names)])
+    """SQL for the rows of a range: the key, the cells joined by `|`."""
     parts: list[str] = []
     for number, column in enumerate(relation.columns):
         parts += ["'|'"] if number else []
         parts.append(cell(relation.value(column)))
-    return f"SELECT {key}, {concat(parts)} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
-
-
-def key_part(value: str) -> str:
-    """A key part as SQL text: plain for people, by its bytes where a NUL would cut it."""
-    cut = f"typeof({value}) = 'text' AND instr({value}, char(0))"
-    return f"CASE WHEN {cut} THEN {exact_literal(value)} ELSE {value_literal(value)} END"
+    return f"SELECT {key_expression(relation)}, {concat(parts)} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
 
 
 def source_rows(
     db: apsw.Connection, relation: Relation, low: str | None, high: str | None
 ) -> Iterator[tuple[str, str]]:
-    """The rows that must be there: (key in hexadecimal, cells)."""
+    """The rows that must be there: (key, cells)."""
     yield from db.execute(rows_sql(relation, low, high))
 
 
@@ -63,13 +56,7 @@ def target_rows(d1: D1, relation: Relation, low: str | None, high: str | None) -
         yield from ((key, cells) for key, cells in found)
         if len(found) < limit:
             return
-        low = key_literal(relation, found[-1][0])
-
-
-def key_literal(relation: Relation, key: str) -> str:
-    """The key of an opened row as SQL, fit to stand in `Relation.where`."""
-    text = bytes.fromhex(key).decode("utf-8")
-    return text if len(relation.key) == 1 else f"({text})"
+        low = key_literal(found[-1][0])
 
 
 def differences(
@@ -82,12 +69,12 @@ def differences(
         left, right = _without_equal_rows(left, right)
     for key, cells in left.items():
         if key not in right:
-            out.append(Difference(relation.name, _key(key), "", "missing", _row(relation, cells), "no row"))
+            out.append(Difference(relation.name, key_shown(key), "", "missing", _row(relation, cells), "no row"))
         elif right[key] != cells:
             out += _cells(relation, key, cells, right[key])
     for key, cells in right.items():
         if key not in left:
-            out.append(Difference(relation.name, _key(key), "", "extra", "no row", _row(relation, cells)))
+            out.append(Difference(relation.name, key_shown(key), "", "extra", "no row", _row(relation, cells)))
     return out
 
 
@@ -112,11 +99,7 @@ def _cells(relation: Relation, key: str, expected: str, found: str) -> Iterator[
     pairs = zip(relation.columns, expected.split("|"), found.split("|"), strict=True)
     for column, left, right in pairs:
         if left != right and not (left[0] == right[0] == "r" and float(left[1:]) == float(right[1:])):
-            yield Difference(relation.name, _key(key), column, "changed", shown(left), shown(right))
-
-
-def _key(key: str) -> str:
-    return bytes.fromhex(key).decode("utf-8", "backslashreplace")
+            yield Difference(relation.name, key_shown(key), column, "changed", shown(left), shown(right))
 
 
 def _row(relation: Relation, cells: str) -> str:

@@ -31,6 +31,7 @@ class Sink:
     """Collects the rows of one chunk into INSERT statements, each under the limit of one statement."""
 
     header: bytes  # INSERT INTO … VALUES
+    tail: bytes = b""  # ON CONFLICT …, where a delta writes over rows
     items: list[bytes] = field(default_factory=list)
     rows: int = 0
     size: int = 0  # bytes of SQL and of bound texts
@@ -39,13 +40,12 @@ class Sink:
 
     def add(self, row: Row) -> None:
         """Take one row: into the statement that is open, or alone with the texts bound to it."""
-        size = len(row.literal) + 2
+        size = row.size + 2
         if row.parameters:
             self._flush()
-            self.items.append(item(self.header + row.literal, row.parameters))
-            size += sum(map(len, row.parameters))
+            self.items.append(item(self.header + row.literal + self.tail, row.parameters))
         else:
-            if self._pending_bytes + size > STATEMENT_BYTES - len(self.header):
+            if self._pending_bytes + size > STATEMENT_BYTES - len(self.header) - len(self.tail):
                 self._flush()
             self._pending.append(row.literal)
             self._pending_bytes += size
@@ -59,5 +59,5 @@ class Sink:
 
     def _flush(self) -> None:
         if self._pending:
-            self.items.append(item(self.header + b",\n".join(self._pending)))
+            self.items.append(item(self.header + b",\n".join(self._pending) + self.tail))
             self._pending, self._pending_bytes = [], 0

@@ -1,0 +1,220 @@
+"""The changes since the export as ready statements, in an order that no constraint of the target can break.
+
+  0  triggers away (they would fire on every row that is written)
+  1  vacate: a unique value that moves to another row is taken from its old row first
+  2  upserts, parents first; references inside a circle are left for step 3
+  3  links: those references, now that every row is there
+  4  deletes, children first, so that nothing cascades
+  5  sequences, and the triggers back
+
+Each chunk carries a receipt like those of the load, so that a delta that is cut goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from towpath.tables import encode
+from towpath.tables.changes import TableChanges
+from towpath.tables.export import CHUNK_BYTES, Exporter
+from towpath.tables.keys import key_literal
+from towpath.tables.literals import exact_literal, row_expression
+from towpath.tables.load import sequence_statements
+from towpath.tables.manifest import ChunkWriter, Manifest
+from towpath.tables.relation import Relation
+from towpath.tables.schema import Index, Named, quoted
+from towpath.tables.snapshot import schema_digest
+from towpath.tables.statements import Sink, insert_header, item
+
+KEYS_A_STATEMENT = 500
+
+
+def write_delta(
+    new: Exporter, changes: dict[str, TableChanges], base: Manifest, plan: str, source: dict[str, Any]
+) -> Manifest:
+    """Write the chunks of a delta and the manifest of the new state into the new snapshot's folder."""
+    delta = _Delta(new, changes)
+    writer = ChunkWriter(new.folder, f"{base.id}-{new.prefix}")
+    for old in new.folder.glob("*.chunks"):
+        old.unlink()
+    items: list[bytes] = []
+    size = rows = 0
+    moved = sum(change.count for change in changes.values())
+    sequences = new.schema.sequences != base.sequences
+    if moved or sequences:
+        for statement, count in delta.statements(sequences):
+            if items and size + len(statement) > CHUNK_BYTES:
+                writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
+                items, size, rows = [], 0, 0
+            items.append(statement)
+            size, rows = size + len(statement), rows + count
+        writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
+    manifest = Manifest(
+        id=new.prefix,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        schema=schema_digest(new.schema),
+        plan=plan,
+        source=source,
+        tables=tuple(change.entry for change in changes.values()),
+        chunks=tuple(writer.chunks),
+        sequences=new.schema.sequences,
+        parked={name: count for name in changes if (count := new.parked_count(name))},
+    )
+    manifest.write(new.folder)
+    return manifest
+
+
+class _Delta:
+    def __init__(self, new: Exporter, changes: dict[str, TableChanges]) -> None:
+        self.new = new
+        self.changes = changes
+        self.changed = [change for change in changes.values() if change.count]  # parents first
+
+    def statements(self, sequences: bool) -> Iterator[tuple[bytes, int]]:
+        """The statements as JSON items, each with the number of rows it changes."""
+        triggers = self._triggers()
+        for trigger in triggers:
+            yield item(f"DROP TRIGGER IF EXISTS {quoted(trigger.name)}".encode()), 0
+        for change in self.changed:
+            for sql in self._vacate(change):
+                yield item(sql.encode()), 0
+        for change in self.changed:
+            yield from self._upserts(change)
+        for change in self.changed:
+            for sql in self._links(change):
+                yield item(sql.encode()), 0
+        for change in reversed(self.changed):
+            relation = self.new.relations[change.entry.name]
+            for sql, count in _by_key(f"DELETE FROM {quoted(relation.name)}", relation, list(change.deleted)):
+                yield item(sql.encode()), count
+        if sequences:
+            for sql in sequence_statements(self.new.schema.sequences):
+                yield item(sql.encode()), 0
+        for trigger in triggers:
+            yield item(trigger.sql.replace("\r\n", "\n").encode()), 0
+
+    def _triggers(self) -> list[Named]:
+        touched = {change.entry.name.lower() for change in self.changed}
+        return [t for t in self.new.schema.triggers if t.table.lower() in touched]
+
+    def _upserts(self, change: TableChanges) -> Iterator[tuple[bytes, int]]:
+        name = change.entry.name
+        relation = self.new.relations[name]
+        late = frozenset(self.new.order.late.get(name, ()))
+        if relation.carries_rowid:  # no key to conflict on: an updated row is written anew under its rowid
+            for sql, _ in _by_key(f"DELETE FROM {quoted(name)}", relation, list(change.updated)):
+                yield item(sql.encode()), 0
+        wanted = change.inserted.keys() | change.updated.keys()
+        sink = Sink(insert_header(relation), b"" if relation.carries_rowid else _on_conflict(relation, late))
+        for low, high in change.ranges:
+            for row in encode.rows(self.new.db, relation, late, low, high):
+                if row.key in wanted:
+                    sink.add(row)
+        done = 0
+        for statement in sink.finish():
+            yield statement, sink.rows if not done else 0
+            done = 1
+
+    def _links(self, change: TableChanges) -> Iterator[str]:
+        name = change.entry.name
+        late = self.new.order.late.get(name, ())
+        relation = self.new.relations[name]
+        if late and change.deleted:  # a row that goes must not hold another one that goes
+            empty = ", ".join(f"{quoted(c)} = NULL" for c in late)
+            yield from (sql for sql, _ in _by_key(f"UPDATE {quoted(name)} SET {empty}", relation, list(change.deleted)))
+        keys = sorted(change.inserted.keys() | change.updated.keys()) if late else []
+        for key in keys:
+            values = self.new.db.execute(
+                f"SELECT {row_expression([relation.value(c) for c in late], exact_literal)}"
+                f" FROM {quoted(name)} WHERE {relation.key_sql} = {key_literal(key)}"
+            ).get
+            columns = ", ".join(quoted(c) for c in late)
+            target = columns if len(late) == 1 else f"({columns})"
+            yield f"UPDATE {quoted(name)} SET {target} = {values} WHERE {relation.key_sql} = {key_literal(key)}"
+
+    def _vacate(self, change: TableChanges) -> Iterator[str]:
+        """Take a unique value from the row that gives it up, where another changed row takes it over."""
+        relation = self.new.relations[change.entry.name]
+        for index in relation.table.indexes:
+            if not index.unique or index.origin == "pk":
+                continue
+            columns = _indexed(index, relation)
+            column = _free_column(relation, columns)
+            keys = _conflicts(relation, index, columns, change)
+            for number, key in enumerate(keys):
+                value = "NULL" if column.nullable else column.placeholder(number)
+                yield (
+                    f"UPDATE {quoted(relation.name)} SET {quoted(column.name)} = {value}"
+                    f" WHERE {relation.key_sql} = {key_literal(key)}"
+                )
+
+
+class _Free:
+    """The column of a unique index that can be given another value for a moment."""
+
+    def __init__(self, name: str, nullable: bool, text: bool) -> None:
+        self.name, self.nullable, self.text = name, nullable, text
+
+    def placeholder(self, number: int) -> str:
+        return f"'towpath vacated ' || {number} || hex(randomblob(8))" if self.text else str(-(2**62) - number)
+
+
+def _free_column(relation: Relation, columns: Sequence[str]) -> _Free:
+    table = {c.name: c for c in relation.table.stored}
+    free = [table[c] for c in columns if c in table]
+    best = next((c for c in free if not c.notnull and not c.key), None) or next(
+        (c for c in free if c.affinity in ("TEXT", "BLOB") and not c.key), free[0]
+    )
+    return _Free(best.name, not best.notnull and not best.key, best.affinity in ("TEXT", "BLOB"))
+
+
+def _indexed(index: Index, relation: Relation) -> list[str]:
+    """The columns of an index; for one over expressions, every column that its SQL names."""
+    names = [c for c in index.columns if c is not None]
+    if None in index.columns and index.sql:
+        body = index.sql[index.sql.index("(") :]
+        names += [c for c in relation.columns if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", body, re.IGNORECASE)]
+    return list(dict.fromkeys(names))
+
+
+def _conflicts(relation: Relation, index: Index, columns: Sequence[str], change: TableChanges) -> list[str]:
+    """Keys of rows whose old unique value another changed row holds now.  Compared without case: a false alarm here
+    only costs one more statement."""
+    places = [relation.columns.index(c) for c in columns if c in relation.columns]
+
+    def value(cells: str) -> tuple[str, ...]:
+        parts = cells.split("|")
+        return tuple(_folded(parts[p]) for p in places)
+
+    taken: dict[tuple[str, ...], set[str]] = {}
+    for key, cells in change.inserted.items():
+        taken.setdefault(value(cells), set()).add(key)
+    for key, (_, cells) in change.updated.items():
+        taken.setdefault(value(cells), set()).add(key)
+    old = {**change.deleted, **{key: before for key, (before, _) in change.updated.items()}}
+    return [key for key, cells in old.items() if taken.get(value(cells), set()) - {key}]
+
+
+def _folded(cell: str) -> str:
+    if cell[0] != "t":
+        return cell
+    return "t" + bytes.fromhex(cell[1:]).decode("utf-8", "replace").strip().lower()
+
+
+def _on_conflict(relation: Relation, late: frozenset[str]) -> bytes:
+    keys = set(relation.key)
+    sets = [f"{quoted(c)} = excluded.{quoted(c)}" for c in relation.columns if quoted(c) not in keys and c not in late]
+    action = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
+    return f"\nON CONFLICT ({', '.join(relation.key)}) {action}".encode()
+
+
+def _by_key(head: str, relation: Relation, keys: list[str]) -> Iterator[tuple[str, int]]:
+    """Statements that name their rows by key, some hundred keys each."""
+    size = KEYS_A_STATEMENT
+    for start in range(0, len(keys), size):
+        part = [key_literal(key) for key in keys[start : start + size]]
+        listed = ", ".join(part) if len(relation.key) == 1 else f"VALUES {', '.join(part)}"
+        yield f"{head} WHERE {relation.key_sql} IN ({listed})", len(part)
