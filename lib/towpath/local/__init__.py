@@ -6,6 +6,6 @@ Called by the command line and by tests; notebooks see only its address in the p
 from towpath.local.runtime import Runtime, start
 from towpath.local.selftest import Proof, selftest
 from towpath.local.state import State
-from towpath.local.supervisor import Status, down, reset, status, up
+from towpath.local.supervisor import Status, down, down_all, reset, status, up
 
-__all__ = ["Proof", "Runtime", "State", "Status", "down", "reset", "selftest", "start", "status", "up"]
+__all__ = ["Proof", "Runtime", "State", "Status", "down", "down_all", "reset", "selftest", "start", "status", "up"]

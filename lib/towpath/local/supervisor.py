@@ -96,3 +96,9 @@ def reset(state: State, environment: str) -> None:
     if state.folder.is_dir():
         with state.locked():
             state.wipe()
+
+
+def down_all(root: Path) -> list[Path]:
+    """Stop every local runtime of this project; return the folders of those that were up."""
+    folders = sorted(path for path in (root / "build" / "local").glob("*") if path.is_dir())
+    return [folder for folder in folders if down(State(folder.resolve()))]

@@ -1,0 +1,100 @@
+# Everything a newcomer types.  `make` alone lists it.
+#
+# Python and its packages go into .venv, npm packages into node_modules, what can be made again into build/, and
+# records into outputs/.  Nothing is installed outside this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+SYSTEM ?= joan
+SCALE ?= demo
+UV := 0.9.9
+
+# The first Python on the PATH that is new enough; `make PYTHON=/path/to/python3` overrides it.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp lies inside what it vouches for and is written last: whoever removes the one removes the other, and an
+# interrupted installation is done again.
+VENV_STAMP := $(VENV)/.made
+PYTHON_STAMP := $(VENV)/.installed
+NODE_STAMP := node_modules/.installed
+
+.PHONY: help install demo test lint format lab bench lock down clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  SYSTEM=$(SYSTEM)   whose runbook       SCALE=$(SCALE)   small, demo or large: how much legacy data'
+
+install: $(PYTHON_STAMP) $(NODE_STAMP) ## Python and npm packages into .venv and node_modules
+
+demo: install ## Move Joan's generated database and files to the local Cloudflare runtime, with proof
+	@echo '== legacy data of $(SYSTEM), scale $(SCALE)'
+	@$(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/$(SYSTEM)
+	@echo '== local Cloudflare runtime'
+	@$(BIN)/towpath local up $(SYSTEM) --env local --fresh
+	@echo '== voyage'
+	@$(BIN)/towpath run $(SYSTEM) --env local
+	@echo 'The local runtime is still up, so that you can look around; `make down` stops it.'
+
+test: install lint ## Linters, types and the whole test suite
+	$(BIN)/pytest -n 2 --dist loadscope
+
+lint: install ## ruff and mypy only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict lib
+
+format: install ## Let ruff put the sources into their form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lab: install ## JupyterLab on the notebooks, with the local runtime up
+	@[ -e build/$(SYSTEM) ] || $(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/$(SYSTEM)
+	@$(BIN)/towpath local up $(SYSTEM) --env local
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+bench: install ## Rows a second of export, import and proof, against what the engines can do
+	$(BIN)/python -m tests.benchmarks.data_path
+
+lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their lock files
+	@test -x build/uv/bin/uv || { "$(PYTHON)" -m venv build/uv && build/uv/bin/python -m pip install -q uv==$(UV); }
+	$(BIN)/python tools/environment.py | build/uv/bin/uv pip compile - --universal --generate-hashes \
+		--python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--output-file build/requirements.lock > build/lock.log
+	mv build/requirements.lock requirements.lock
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --package-lock-only --ignore-scripts
+
+down: ## Stop the local runtime that demo and lab leave up
+	@if [ -x $(BIN)/towpath ]; then $(BIN)/towpath local down $(SYSTEM) --env local; fi
+
+clean: ## Stop every local runtime; remove .venv, node_modules, build/ and caches; keep outputs/
+	@if [ -f $(PYTHON_STAMP) ]; then \
+		$(BIN)/python -c 'from pathlib import Path; from towpath.local import down_all; down_all(Path.cwd())'; fi
+	rm -rf $(VENV) node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis lib/*.egg-info
+	find lib notebooks runbooks tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@echo 'outputs/ is kept: it holds the records of what was moved. Remove it yourself if you are sure.'
+
+$(VENV_STAMP):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo 'Towpath needs Python 3.11 or newer, and none was found. Next: install one, or say make PYTHON=/path/to/python3' >&2; \
+		exit 3; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Towpath needs Python 3.11 or newer, this is " \
+		+ sys.version.split()[0] + ". Next: make PYTHON=/path/to/a/newer/python3")'
+	@if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then "$(PYTHON)" -m venv --clear $(VENV); fi
+	@touch $@
+
+$(PYTHON_STAMP): requirements.lock pyproject.toml $(VENV_STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NODE_STAMP): package.json package-lock.json .npmrc $(PYTHON_STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --loglevel error
+	@touch $@
