@@ -1,0 +1,177 @@
+"""Proof: every object of the manifest is in the bucket with its content and headers, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Literal
+
+from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.errors import WrongUse
+from towpath.objects import pool
+from towpath.objects.bucket import S3, Bucket, Listed, RefusedError
+from towpath.objects.content import BLOCK
+from towpath.objects.manifest import Entry, Manifest
+from towpath.objects.rules import RULES, SAMPLES
+
+METADATA = "towpath-sha256"
+WORKERS = 4
+NAMED = 10_000  # differences that a result names; the checks count all of them
+Pair = tuple[Entry | None, Listed | None]
+_CODE = {"sha256": "OB404", "size": "OB404", "etag": "OB404"}  # every other column is a header: OB405
+
+
+def compare(
+    manifest: Manifest,
+    s3: S3,
+    bucket: str,
+    report: Progress = silent,
+    by: Literal["content", "etag"] = "content",
+    workers: int = WORKERS,
+) -> Comparison:
+    """Compare a bucket with a manifest, object by object.
+
+    by="content" fetches every object and computes its SHA-256; by="etag" believes the service's ETag and size.  Both
+    look at content type, cache control and content encoding, and list the manifest's prefixes for objects too many.
+    `report` receives bytes compared.  Differences are the result, not an error: Raises CannotFinish only when the
+    bucket cannot be read, BadInput when the manifest is damaged.
+    """
+    if by not in ("content", "etag"):
+        raise WrongUse(f"by={by!r}", next="compare by 'content' or by 'etag'")
+    target = Bucket(s3, bucket)
+    tally: Counter[str] = Counter()
+    named: list[Difference] = []
+
+    def look(pair: Pair) -> tuple[Pair, list[Difference]]:
+        return pair, _look(target, pair, by)
+
+    for (entry, listed), found in pool.each(look, pairs(manifest, target.list(manifest.prefixes)), workers):
+        tally["bucket"] += listed is not None
+        tally["objects"] += entry is not None
+        for code in {_code(difference) for difference in found}:
+            tally[code] += 1
+        named += islice(found, max(0, NAMED - len(named)))
+        if entry is not None:
+            tally["bytes"] += entry.size
+            report(entry.size)
+    return Comparison(
+        surface="objects",
+        compared={"objects": tally["objects"], "bytes": tally["bytes"]},
+        checks=_checks(bucket, manifest, by, tally, named),
+        differences=tuple(named),
+    )
+
+
+def pairs(objects: Iterable[Entry], listing: Iterator[Listed]) -> Iterator[Pair]:
+    """Each manifest entry with what the listing holds under its key, and listed keys that no entry has; in one pass."""
+    listed = next(listing, None)
+    for entry in objects:
+        while listed is not None and listed.key < entry.key:
+            yield None, listed
+            listed = next(listing, None)
+        if listed is not None and listed.key == entry.key:
+            yield entry, listed
+            listed = next(listing, None)
+        else:
+            yield entry, None
+    while listed is not None:
+        yield None, listed
+        listed = next(listing, None)
+
+
+def unlike(entry: Entry, answer: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(column, expected, found) for everything in which an object's head differs from its entry."""
+    facts = (
+        ("size", str(entry.size), str(answer.get("ContentLength", ""))),
+        ("etag", entry.etag, str(answer.get("ETag", "")).strip('"')),
+        ("content_type", entry.content_type, str(answer.get("ContentType", ""))),
+        ("cache_control", entry.cache_control, str(answer.get("CacheControl", ""))),
+        ("content_encoding", "", str(answer.get("ContentEncoding", ""))),
+    )
+    return [fact for fact in facts if fact[1] != fact[2]]
+
+
+def _look(target: Bucket, pair: Pair, by: str) -> list[Difference]:
+    entry, listed = pair
+    if entry is None:
+        assert listed is not None
+        found = f"{listed.size} bytes, etag {listed.etag}"
+        return [Difference(target.name, listed.key, "", "extra", "", found)]
+    absent = [Difference(target.name, entry.key, "", "missing", f"{entry.size} bytes, sha256 {entry.sha256}", "")]
+    if listed is None:
+        return absent
+    if by == "etag":
+        head = target.head(entry.key)
+        if head is None:
+            return absent
+        different = unlike(entry, head)
+    else:
+        try:
+            different = target.attempt(lambda: _fetch(target, entry), entry.key)
+        except RefusedError:
+            return absent  # deleted between the listing and now
+    return [Difference(target.name, entry.key, c, "changed", expected, found) for c, expected, found in different]
+
+
+def _fetch(target: Bucket, entry: Entry) -> list[tuple[str, str, str]]:
+    """What differs after reading the whole object."""
+    answer = target.s3.get_object(Bucket=target.name, Key=entry.key)
+    body = answer["Body"]
+    if answer.get("ContentEncoding"):
+        # The local runtime compresses such a body once more on the way: only its head can be trusted.
+        body.close()
+        return unlike(entry, target.head(entry.key) or {})
+    sha256, size = hashlib.sha256(), 0
+    with body:
+        while block := body.read(BLOCK):
+            sha256.update(block)
+            size += len(block)
+    different = [fact for fact in unlike(entry, answer) if fact[0] not in ("etag", "size")]
+    if size != entry.size:
+        different.insert(0, ("size", str(entry.size), str(size)))
+    if sha256.hexdigest() != entry.sha256:
+        different.insert(0, ("sha256", entry.sha256, sha256.hexdigest()))
+    return different
+
+
+def _code(difference: Difference) -> str:
+    if difference.kind == "changed":
+        return _CODE.get(difference.column, "OB405")
+    return "OB402" if difference.kind == "missing" else "OB403"
+
+
+def _checks(
+    bucket: str, manifest: Manifest, by: str, tally: Counter[str], named: list[Difference]
+) -> tuple[Check, ...]:
+    keys: dict[str, list[str]] = {}
+    for difference in named:
+        listed = keys.setdefault(_code(difference), [])
+        if difference.key not in listed[-1:] and len(listed) < SAMPLES:
+            listed.append(difference.key)
+    how = "SHA-256 of every byte" if by == "content" else "ETag and size"
+    size = f"{manifest.objects:,} objects, {manifest.bytes:,} bytes"
+    rows = [
+        ("OB401", f"{manifest.objects:,} objects", f"{tally['bucket']:,} objects", tally["bucket"] == manifest.objects)
+    ]
+    for code, expected in (
+        ("OB402", "none missing"),
+        ("OB403", "none extra"),
+        ("OB404", f"equal by {how}: {size}"),
+        ("OB405", "equal content type, cache control, encoding"),
+    ):
+        rows.append((code, expected, f"{tally[code]:,} differ" if tally[code] else "none", not tally[code]))
+    return tuple(
+        Check(
+            code=code,
+            surface="objects",
+            object=bucket,
+            expected=expected,
+            found=found,
+            verdict=Verdict.PASS if good else Verdict.FAIL,
+            next="" if good else RULES[code].advice,
+            keys=tuple(keys.get(code, ())),
+        )
+        for code, expected, found, good in rows
+    )

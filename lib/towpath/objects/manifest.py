@@ -1,0 +1,218 @@
+"""The list of objects that a target must hold: an artefact of JSON lines, written whole or not at all.
+
+First line: what it is, how many objects and bytes, which key prefixes it speaks for, and the SHA-256 of all lines that
+follow.  Then one line per object in the order of the keys' UTF-8 bytes, which is also the order of a bucket's listing.
+Same files, same bytes: it holds no time and no path of this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import orjson
+
+from towpath.errors import BadInput, WrongUse
+from towpath.objects.content import BLOCK
+from towpath.objects.inventory import Decided, File, Inventory, key_of
+from towpath.objects.rules import KEY_BYTES
+
+KIND = "towpath objects"
+VERSION = 1
+# As FastAPI's FileResponse left it to browsers: only for this user, and asked again each time.
+CACHE_CONTROL = "private, no-cache"
+_HEX = {
+    "sha256": re.compile("[0-9a-f]{64}"),
+    "md5": re.compile("[0-9a-f]{32}"),
+    "etag": re.compile("[0-9a-f]{32}(-[0-9]{1,5})?"),
+}
+_AGAIN = "run 03-export again; never edit a manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as it must be.  `path`: where the file lies below the root; `part_size`: bytes, None for one piece."""
+
+    key: str
+    path: str
+    size: int
+    sha256: str
+    md5: str
+    etag: str
+    content_type: str
+    cache_control: str
+    part_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An opened manifest: its totals, and its entries as often as they are asked for."""
+
+    file: Path
+    objects: int
+    bytes: int
+    prefixes: tuple[str, ...]
+    digest: str
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries, streaming.  Raises BadInput with file and line where one is not what `write` writes."""
+        with self.file.open("rb") as stream:
+            stream.readline()
+            last, objects, total = None, 0, 0
+            for number, line in enumerate(stream, start=2):
+                entry = _entry(line, self.file, number)
+                if last is not None and entry.key <= last:
+                    _broken(self.file, f"line {number}: key is out of order")
+                last, objects, total = entry.key, objects + 1, total + entry.size
+                yield entry
+        if (objects, total) != (self.objects, self.bytes):
+            told = f"{self.objects:,} objects and {self.bytes:,} bytes"
+            _broken(self.file, f"line 1 tells {told}, the lines hold {objects:,} and {total:,}")
+
+
+def entries(inventory: Inventory, decided: Decided = (), cache_control: str = CACHE_CONTROL) -> Iterator[Entry]:
+    """The objects that an inventory's files become, without those that a decision skips, in the order of keys."""
+    return (_from(file, cache_control) for file in inventory.files(decided))
+
+
+def _from(file: File, cache_control: str) -> Entry:
+    return Entry(
+        key=file.key,
+        path=file.path,
+        size=file.size,
+        sha256=file.sha256,
+        md5=file.md5,
+        etag=file.etag,
+        content_type=file.content_type,
+        cache_control=cache_control,
+        part_size=file.part_size,
+    )
+
+
+def write(path: Path, objects: Iterable[Entry], prefixes: Sequence[str] = ("",)) -> Manifest:
+    """Write a manifest and open it.
+
+    The file appears under its name only when it is complete and on disk.  Raises WrongUse when the entries are not
+    in ascending order of their keys, or a key lies under none of the prefixes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w+b") as stream:
+            _fill(stream, objects, tuple(prefixes))
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return read(path)
+
+
+def _fill(stream: BinaryIO, objects: Iterable[Entry], prefixes: tuple[str, ...]) -> None:
+    # The totals are known last but stand first: their line is reserved at its greatest width and filled with spaces.
+    room = len(_header(2**63, 2**63, prefixes, "0" * 64))
+    stream.write(b" " * room + b"\n")
+    digest, number, total, last = hashlib.sha256(), 0, 0, None
+    for entry in objects:
+        if last is not None and entry.key <= last:
+            raise WrongUse("keys must ascend", object=entry.key, next="give each object once, sorted by key")
+        if not entry.key.startswith(prefixes):
+            raise WrongUse(f"key is under none of {prefixes}", object=entry.key, next="name every prefix")
+        plain = asdict(entry)
+        if entry.path == entry.key:
+            del plain["path"]
+        line = orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE)
+        digest.update(line)
+        stream.write(line)
+        number, total, last = number + 1, total + entry.size, entry.key
+    stream.seek(0)
+    stream.write(_header(number, total, prefixes, digest.hexdigest()).ljust(room))
+
+
+def _header(objects: int, total: int, prefixes: Sequence[str], digest: str) -> bytes:
+    header = {"kind": KIND, "version": VERSION, "objects": objects, "bytes": total, "prefixes": prefixes}
+    return orjson.dumps(header | {"digest": digest})
+
+
+def read(path: Path) -> Manifest:
+    """Open a manifest after proving that it is whole.
+
+    Raises BadInput, naming file and line, when it is missing, cut, changed, or of another kind or version.
+    """
+    try:
+        with path.open("rb") as stream:
+            manifest = _opened(path, stream.readline())
+            digest = hashlib.sha256()
+            while block := stream.read(BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", object=str(path), next="run 03-export first") from error
+    if digest.hexdigest() != manifest.digest:
+        for _ in manifest:  # names the line, if one of them shows the damage
+            pass
+        _broken(path, "line 1 tells another digest than the lines have: a value was changed")
+    return manifest
+
+
+def _opened(path: Path, line: bytes) -> Manifest:
+    try:
+        header = orjson.loads(line)
+        if header["kind"] != KIND:
+            _broken(path, "line 1: not a list of objects")
+        if header["version"] != VERSION:
+            _broken(path, f"line 1: version {header['version']!r}, this Towpath reads {VERSION}")
+        return Manifest(
+            path,
+            int(header["objects"]),
+            int(header["bytes"]),
+            tuple(map(str, header["prefixes"])),
+            str(header["digest"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput("line 1 is not a manifest's first line", object=str(path), next=_AGAIN) from error
+
+
+def _entry(line: bytes, file: Path, number: int) -> Entry:
+    if not line.endswith(b"\n"):
+        _broken(file, f"line {number} is cut")
+    try:
+        plain: dict[str, Any] = orjson.loads(line)
+        plain.setdefault("path", plain["key"])
+        entry = Entry(**plain)
+        wrong = _wrong(entry)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"line {number} is not an object's line", object=str(file), next=_AGAIN) from error
+    if wrong:
+        _broken(file, f"line {number}: {wrong}")
+    return entry
+
+
+def _wrong(entry: Entry) -> str:
+    """What makes an entry unsafe to act on; "" if nothing."""
+    if not entry.key or entry.key != key_of(entry.key) or len(entry.key.encode()) > KEY_BYTES:
+        return "key is not a key"
+    if entry.path.startswith("/") or ".." in entry.path.split("/") or "\0" in entry.path:
+        return "path leaves the root"
+    numbers = (entry.size,) if entry.part_size is None else (entry.size, entry.part_size)
+    if any(type(n) is not int or n < 0 for n in numbers) or entry.part_size == 0:
+        return "size is not a number of bytes"
+    for name, form in _HEX.items():
+        if not form.fullmatch(getattr(entry, name)):
+            return f"{name} is not a digest"
+    texts = (entry.content_type, entry.cache_control)
+    return "" if all(text.isascii() and text.isprintable() for text in texts) else "content type or cache control"
+
+
+def _broken(file: Path, what: str) -> NoReturn:
+    raise BadInput(what, object=str(file), next=_AGAIN)
