@@ -1,0 +1,172 @@
+"""Redaction: what is known to be secret is masked before a notebook, a log or a page holds it.
+
+Known are: what the params refer to (`env:NAME`, `file:PATH`), environment variables whose names say that they hold a
+secret, and what `towpath.secrets` remembered in this process.  Shapes that give a secret away without knowing it
+(authorization headers, private keys, passwords in URLs) are masked too.
+
+In a kernel, `guard()` does the same to every message that leaves it, so that JupyterLab's copy is as clean as
+papermill's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from towpath.errors import WrongUse
+from towpath.secrets import REFERENCE, SHORTEST, Secret, known, remember, scrub
+
+SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIAL", re.IGNORECASE)
+# Values that switch something (TOKENIZERS_PARALLELISM=enabled) are ordinary words; masking them would blind the record.
+ORDINARY = frozenset({"enabled", "disabled", "default", "optional", "required", "always", "keyring", "warning"})
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+ANNOUNCE = "towpath_known"  # the message by which a guarded kernel tells the engine, and nobody else, what it masks
+GUARDED = "is_towpath_guard"
+ENGINE = "TOWPATH_ENGINE"  # set in the environment of kernels that the engine starts
+
+_OUTPUTS = frozenset({"display_data", "update_display_data", "execute_result", "error", "comm_open", "comm_msg"})
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----|\Z)"
+        ),
+        "[secret private key]",
+    ),
+    (
+        re.compile(
+            r"(?i)\b((?:proxy-)?authorization|x-auth-key|x-api-key|x-amz-security-token|set-cookie|cookie)"
+            r"""(["']?\s*[:=]\s*b?["']?)(?!\[secret)(?:(?:bearer|basic)\s+)?[^\s"',;}]{8,}"""
+        ),
+        r"\1\2[secret in a header]",
+    ),
+    (re.compile(r"\b(Bearer|Basic)\s+(?!\[secret)[A-Za-z0-9+/_.~=-]{16,}"), r"\1 [secret in a header]"),
+    (re.compile(r"(?<=://)([^/\s:@]{0,100}):(?!\[secret)[^/\s@]{1,200}@"), r"\1:[secret in a URL]@"),
+)
+
+
+def learn(parameters: Mapping[str, Any], root: Path) -> None:
+    """Remember what the environment and the params' references hold; `file:` paths are relative to `root`.
+
+    A reference that leads nowhere is left to the notebook, which says what is missing.
+    """
+    for name, value in os.environ.items():
+        if SECRET_NAME.search(name) and value.lower() not in ORDINARY:
+            remember(value, f"env:{name}")
+    for reference in parameters.values():
+        if isinstance(reference, str) and REFERENCE.match(reference):
+            with contextlib.suppress(WrongUse, OSError, UnicodeDecodeError):
+                Secret(reference, root).reveal()
+
+
+def redact(text: str) -> str:
+    """The text without known secrets and without what looks like one."""
+    text = scrub(text)
+    for shape, mask in _SHAPES:
+        text = shape.sub(mask, text)
+    return text
+
+
+def redact_value(value: Any) -> Any:
+    """A JSON-like value with every text in it, keys included, redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        clean = {redact(str(key)): redact_value(item) for key, item in value.items()}
+        return type(value)(clean)  # a notebook node stays one
+    if isinstance(value, list | tuple):
+        return [redact_value(item) for item in value]
+    return value
+
+
+def redact_message(message: dict[str, Any]) -> None:
+    """Redact the content of a kernel's output message in place.  Streams are `StreamText`'s, which sees them whole."""
+    kind, content = message.get("msg_type") or message["header"]["msg_type"], message["content"]
+    if kind not in _OUTPUTS:
+        return
+    if kind == "error":
+        content["traceback"] = [ANSI.sub("", str(line)) for line in content.get("traceback", [])]
+        content["evalue"] = ANSI.sub("", str(content.get("evalue", "")))
+    for part in ("data", "metadata", "traceback", "ename", "evalue"):
+        if part in content:
+            content[part] = redact_value(content[part])
+
+
+def redact_notebook(notebook: Any) -> None:
+    """Redact a whole notebook in place: sources, outputs, metadata.  For JupyterLab's copies too."""
+    notebook.metadata = redact_value(notebook.metadata)
+    for cell in notebook.cells:
+        redact_cell(cell)
+
+
+def redact_cell(cell: Any) -> None:
+    """Redact the source, metadata and outputs of one cell in place."""
+    cell.source, cell.metadata = redact(cell.source), redact_value(cell.metadata)
+    for output in cell.get("outputs", []):
+        for part in ("text", "data", "metadata", "traceback", "ename", "evalue"):
+            if part in output:
+                output[part] = redact_value(output[part])
+
+
+def open_end(text: str) -> int:
+    """How many characters at the end of the text may be the beginning of a secret that is not all there yet."""
+    longest = 0
+    for form in known():
+        window = text[-(len(form) - 1) :]
+        start = window.find(form[0])
+        while start >= 0 and len(window) - start > longest:
+            if form.startswith(window[start:]):
+                longest = len(window) - start
+                break
+            start = window.find(form[0], start + 1)
+    return longest
+
+
+def mask_open_end(text: str) -> str:
+    """The text with a beginning of a secret at its end masked, when it is long enough to give something away."""
+    length = open_end(text)
+    return text[: len(text) - length] + "[secret, cut off]" if length >= SHORTEST else text
+
+
+def guard() -> bool:
+    """In a kernel: redact every message that leaves it from now on.  False when there is no kernel around.
+
+    Safe to call again.  The engine calls it before the first cell; `open_run` calls it for JupyterLab.
+    """
+    from IPython import get_ipython
+
+    learn({}, Path())
+    kernel = getattr(get_ipython(), "kernel", None)
+    session = getattr(kernel, "session", None)
+    if kernel is None or session is None:
+        return False
+    if not getattr(session.serialize, GUARDED, False):
+        session.serialize = _guarded(kernel, session.serialize)
+    return True
+
+
+def _guarded(kernel: Any, serialize: Callable[..., Any]) -> Callable[..., Any]:
+    announced: dict[str, str] = {}
+    to_engine = bool(os.environ.get(ENGINE))
+
+    def guarded(message: dict[str, Any], ident: Any = None) -> Any:
+        kind = message["header"]["msg_type"]
+        if kind != ANNOUNCE and isinstance(message.get("content"), dict):
+            new = {form: name for form, name in known().items() if form not in announced}
+            if new and to_engine and message.get("parent_header"):
+                announced.update(new)
+                parent = message["parent_header"]
+                kernel.session.send(kernel.iopub_socket, ANNOUNCE, {"known": new}, parent={"header": parent})
+            if kind == "stream":
+                message["content"]["text"] = redact(message["content"]["text"])
+            elif kind == "execute_reply":
+                message["content"] = redact_value(message["content"])
+            else:
+                redact_message(message)
+        return serialize(message, ident)
+
+    guarded.__dict__[GUARDED] = True
+    return guarded
