@@ -1,0 +1,1 @@
+"""The systems that move: one folder each."""

@@ -1,0 +1,1 @@
+"""The routes of Joan's API, one module per noun."""
