@@ -67,23 +67,29 @@ def _row(cast: Cast, scale: Scale, number: int) -> Row:
         "filename": name,
         "mime_type": kind.mime,
         "storage_key": storage.storage_key(id, name),
-        "size": _size(rng, scale, number),
+        "size": _size(cast.seed, scale, number),
         "created_at": moment(rng),
     }
 
 
-def _size(rng: Random, scale: Scale, number: int) -> int:
+def _original(number: int) -> int:
+    """File 11 is file 3 again, as people attach one file twice."""
+    return 3 if number == 11 else number
+
+
+def _size(seed: int, scale: Scale, number: int) -> int:
     if number == 0:
         return 0
     if number == 1:
         return scale.largest_file
+    rng = Random(f"{seed}:file size:{_original(number)}")
     return min(int(rng.expovariate(1 / scale.mean_file)), scale.largest_file)
 
 
 def content(seed: int, number: int, size: int, texts: Texts) -> bytes:
-    """The bytes of a file; number 3 equals number 11, as people attach one file twice."""
+    """The bytes of a file."""
     kind = KINDS[number % len(KINDS)]
-    rng = Random(f"{seed}:file:{3 if number == 11 else number}")
+    rng = Random(f"{seed}:file:{_original(number)}")
     if kind.head:
         return (kind.head + rng.randbytes(max(0, size - len(kind.head))))[:size]
     block = texts.markdown(rng, 20).encode()

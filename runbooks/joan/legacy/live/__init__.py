@@ -1,5 +1,5 @@
 """Joan at work: the changes that a running application makes between an export and its cutover."""
 
-from runbooks.joan.legacy.live.shift import LEAST_CHANGES, NoWrites, Worked, live
+from runbooks.joan.legacy.live.shift import CHANGES, LEAST_CHANGES, NoWrites, Worked, live
 
-__all__ = ["LEAST_CHANGES", "NoWrites", "Worked", "live"]
+__all__ = ["CHANGES", "LEAST_CHANGES", "NoWrites", "Worked", "live"]
