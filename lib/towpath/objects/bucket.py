@@ -6,9 +6,9 @@ Local and remote differ in details that this room never relies on: the local run
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -62,9 +62,9 @@ class Fingerprint:
 class Bucket:
     """A bucket that answers.  Raises CannotFinish from every method when the service cannot be used."""
 
-    def __init__(self, s3: S3, name: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, s3: S3, name: str) -> None:
         """Ask for the bucket once, so that a wrong name, key or address is told before any file is read."""
-        self.s3, self.name, self._pause = s3, name, pause
+        self.s3, self.name = s3, name
         try:
             self.attempt(lambda: s3.head_bucket(Bucket=name), attempts=1)
         except RefusedError as refused:
@@ -88,7 +88,7 @@ class Bucket:
             except BotoCoreError as error:
                 raise self._stop(f"cannot be asked: {error}", key, "correct the access keys and r2_endpoint") from error
             if number < attempts:
-                self._pause(max(pause, 0.2 * 2 ** (number - 1)))
+                sleep(max(pause, 0.2 * 2 ** (number - 1)))
         address = self.s3.meta.endpoint_url
         step = (
             f"start the service behind r2_endpoint ({address}), then run the phase again: it goes on where it stopped"

@@ -1,0 +1,133 @@
+"""How fast files reach the bucket and are proved, against what the same runtime does with the same bytes at hand.
+
+    python tests/benchmarks/objects.py [--files 2000] [--size 100000] [--workers 1,2,4,8]
+
+The limits are measured in the same run, with as many workers: `raw put` sends bodies that are ready in memory, `raw get`
+fetches and hashes.  Neither lists, reads a disk, checks or remembers anything.  Ratios count, not seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from towpath.local import State, start
+from towpath.objects import Bucket, Manifest, compare, entries, upload, walk, write
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET, ROUNDS = "bench", 3
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Median seconds of one kind of work with a number of workers."""
+
+    work: str
+    workers: int
+    seconds: float
+    ratio: float | None = None  # limit's seconds / these seconds: 1.0 is as fast as the limit
+
+
+def main() -> int:
+    """Measure, print one line for each kind of work and number of workers, and return 0."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=2_000)
+    parser.add_argument("--size", type=int, default=100_000, help="bytes of each file")
+    parser.add_argument("--workers", default="4", help="numbers of workers, e.g. 1,2,4,8")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="towpath-bench-") as folder:
+        source = Path(folder, "source")
+        bodies = make(source, given.files, given.size)
+        state = State(Path(folder, "runtime"))
+        with start("bench", "local", 0, bucket=BUCKET, database_id="bench", root=ROOT, state=state) as runtime:
+            for workers in map(int, given.workers.split(",")):
+                for measured in measure(source, bodies, runtime.r2(), workers):
+                    print(line(measured, given.files, given.files * given.size), flush=True)
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB,")
+    print(f"of which {given.files * given.size / 1e6:.0f} MB are the bodies held for the raw limit")
+    return 0
+
+
+def make(source: Path, files: int, size: int) -> dict[str, bytes]:
+    """Seeded files on disk, and the same bytes in memory under their keys."""
+    seeded, bodies = random.Random(8), {}
+    for number in range(files):
+        key = f"attachments/{number % 256:02x}/{number:06}.bin"
+        bodies[key] = seeded.randbytes(size)
+        path = source / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bodies[key])
+    return bodies
+
+
+def measure(source: Path, bodies: dict[str, bytes], s3: Any, workers: int) -> list[Measured]:
+    """All kinds of work with this number of workers; limits and our own take turns, so that both see the same machine."""
+    digests = {key: base64.b64encode(hashlib.md5(body).digest()).decode() for key, body in bodies.items()}
+
+    def put(key: str) -> None:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=bodies[key], ContentMD5=digests[key])
+
+    def get(key: str) -> None:
+        hashlib.md5(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()).digest()
+
+    def many(work: Callable[[str], None]) -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(work, bodies):
+                pass
+
+    times: dict[str, list[float]] = {}
+
+    def timed(work: str, function: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        answer = function()
+        times.setdefault(work, []).append(time.perf_counter() - began)
+        return answer
+
+    for _ in range(ROUNDS):
+        empty(s3)
+        timed("raw put", lambda: many(put))
+        timed("raw get", lambda: many(get))
+        empty(s3)
+        inventory = timed("walk", lambda: walk(source, ["attachments"]))
+        objects = entries(inventory)
+        manifest: Manifest = timed("manifest", lambda: write(source.parent / "m.jsonl", objects, inventory.prefixes))
+        uploaded = timed("upload", lambda: upload(manifest, source, s3, BUCKET, workers=workers))
+        again = timed("upload again", lambda: upload(manifest, source, s3, BUCKET, workers=workers))
+        proof = timed("compare", lambda: compare(manifest, s3, BUCKET, workers=workers))
+        by_etag = timed("compare by etag", lambda: compare(manifest, s3, BUCKET, by="etag", workers=workers))
+        if (uploaded.sent, again.skipped) != (len(bodies), len(bodies)) or not (proof.equal and by_etag.equal):
+            raise RuntimeError("the benchmark's own upload was not proved")
+    limits = {"upload": "raw put", "compare": "raw get"}
+    medians = {work: statistics.median(seconds) for work, seconds in times.items()}
+    return [
+        Measured(work, workers, seconds, medians[limits[work]] / seconds if work in limits else None)
+        for work, seconds in medians.items()
+    ]
+
+
+def empty(s3: Any) -> None:
+    """Delete every object, so that each round begins with an empty bucket."""
+    for found in list(Bucket(s3, BUCKET).list()):
+        s3.delete_object(Bucket=BUCKET, Key=found.key)
+
+
+def line(measured: Measured, files: int, size: int) -> str:
+    """One measurement as people read it."""
+    rate = f"{files / measured.seconds:7.0f} objects/s {size / measured.seconds / 1e6:7.1f} MB/s"
+    ratio = f"  ratio {measured.ratio:.2f}" if measured.ratio is not None else ""
+    return f"{measured.work:<16} {measured.workers} workers {measured.seconds:7.2f} s {rate}{ratio}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

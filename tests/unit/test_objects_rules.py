@@ -1,0 +1,42 @@
+"""Every rule is a row of the documentation, and says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from towpath.checks import Severity
+from towpath.objects import RULES
+
+
+def documented(root: Path) -> dict[str, list[str]]:
+    """Rows of docs/checks.d/objects.md, and of docs/checks.md once the rows are merged there, by code."""
+    found: dict[str, list[str]] = {}
+    for path in (root / "docs/checks.md", root / "docs/checks.d/objects.md"):
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            if cells[0].startswith("OB"):
+                found[cells[0]] = cells
+    return found
+
+
+def test_the_documented_codes_are_the_rules(root: Path) -> None:
+    assert set(documented(root)) == set(RULES)
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_a_rule_and_its_row_agree(code: str, root: Path) -> None:
+    rule, cells = RULES[code], documented(root)[code]
+    assert len(cells) == 5
+    assert cells[1:3] == [rule.title, str(rule.severity)]
+    assert cells[3]
+    assert rule.advice in cells[4]
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_a_rule_that_asks_for_a_decision_offers_one(code: str) -> None:
+    rule = RULES[code]
+    assert bool(rule.choices) is (rule.severity is Severity.DECIDE)
+    assert set(rule.lossy) <= set(rule.choices)
+    assert rule.surface == "objects"
