@@ -80,9 +80,9 @@ class Toy:
         """Params as a mapping; a change to None removes the key."""
         return {key: value for key, value in {**PARAMS, **changes}.items() if value is not None}
 
-    def write_params(self, environment: str = "local", **changes: Any) -> Path:
-        """params/toy/<environment>.yaml with these changes."""
-        path = self.root / "params" / "toy" / f"{environment}.yaml"
+    def write_params(self, file: str = "local", /, **changes: Any) -> Path:
+        """params/toy/<file>.yaml with these changes."""
+        path = self.root / "params" / "toy" / f"{file}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(self.params(**changes), sort_keys=False), encoding="utf-8")
         return path

@@ -1,4 +1,5 @@
-"""cli."""
+"""The `towpath` command."""
 
+from towpath.cli.command import main
 
-def main() -> None: ...
+__all__ = ["main"]

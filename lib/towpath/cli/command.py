@@ -1,0 +1,162 @@
+"""The commands.  Each is a few calls into the library; errors are one line on stderr and an exit code.
+
+0 pass   1 checks failed   2 could not finish   3 wrong use   130, 143 stopped by a signal
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from towpath.cli import local, records
+from towpath.cli.options import Changes, Environment, System, changes_from
+from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
+from towpath.plan.plan import make_plan
+from towpath.plan.problems import PlanRefused
+from towpath.plan.root import project_root
+
+HELP = """Towpath moves a running application to Cloudflare, phase by phase; the record proves that nothing was lost.
+
+Each phase is a notebook. This command runs them in order through their gates and writes the record; plain papermill
+and JupyterLab write the same one.
+
+A first voyage, on this machine:
+
+    towpath local up joan --env local      start Cloudflare's own runtime
+
+    towpath plan joan --env local          read what will be done, and its hash
+
+    towpath run joan --env local           do it, up to the first phase that is not PASS
+
+    towpath status joan                    see what ran, and how it ended
+
+Exit codes: 0 pass, 1 checks failed, 2 could not finish, 3 wrong use, 130 or 143 stopped by a signal.
+"""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+app.add_typer(local.app, name="local")
+app.command("status")(records.status)
+app.command("verify")(records.verify)
+
+
+@app.command("run")
+def run(
+    system: System,
+    env: Environment,
+    phase: Annotated[
+        list[str] | None, typer.Option("--phase", help="Only this phase, in the current run; repeatable.", metavar="P")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", help="This phase and those after it.", metavar="P")] = "",
+    approve: Annotated[
+        str | None,
+        typer.Option("--approve", help="The plan hash: a real run, if the plan still has it.", metavar="HASH"),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="The target fingerprint that the dry run printed.", metavar="FP")
+    ] = None,
+    run_id: Annotated[str, typer.Option("--run", help="Go on in this run.", metavar="ID")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; ending before the first write is then exit code 0.")
+    ] = False,
+    param: Changes = None,
+) -> None:
+    """Run the phases of a system, up to the first that is not PASS.
+
+    Without --phase and --from, all phases in a new run. Phases that write to the target are dry runs until the plan is
+    approved: the dry run prints what it would do, and the words to approve it with. It then ends with exit code 2, so
+    that no pipeline takes it for a migration, unless --dry-run says that nothing else was wanted.
+
+    Examples:
+
+        towpath run joan --env local
+
+        towpath run joan --env staging --dry-run
+
+        towpath run joan --env staging --phase 02-schema --approve 5f0c… --target 'd1 …'
+
+        towpath run joan --env local --from 04-import --run 20260131T081500Z-1a2b
+    """
+    from towpath.runs.runner import Order, run_system
+
+    for option, value in (("--approve", approve), ("--target", target)):
+        if value is not None and not value.strip():
+            raise WrongUse("is empty", object=option, next="give what the dry run printed, or leave the option out")
+    if dry_run and approve:
+        raise WrongUse("--dry-run and --approve exclude each other", next="use one of them")
+    order = Order(
+        system=system,
+        environment=env,
+        phases=tuple(phase or ()),
+        start=start,
+        approve=approve or "",
+        target=target or "",
+        run_id=run_id,
+        dry_run=dry_run,
+        overrides=changes_from(param),
+    )
+    raise typer.Exit(run_system(order))
+
+
+@app.command("plan")
+def plan(system: System, env: Environment, param: Changes = None) -> None:
+    """Print the plan of a system and its hash; validate every file that belongs to it.
+
+    The plan is params, runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and
+    the approval is void.
+
+    Example:
+
+        towpath plan joan --env staging
+    """
+    from towpath.runs.notebooks import check_parameters, notebook_path
+    from towpath.runs.runner import Order, load_order
+
+    root = project_root()
+    made = make_plan(load_order(root, Order(system, env, overrides=changes_from(param))), root)
+    for phase in made.runbook.phases:
+        check_parameters(root, notebook_path(root, phase))
+    for line in made.lines():
+        typer.echo(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and end the process with its exit code."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; errors are one line each on stderr."""
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except PlanRefused as refused:
+        for problem in refused.problems:
+            _say(problem.text)
+        return refused.exit_code
+    except TowpathError as error:
+        _say(error.line)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message(), err=True)
+        return WRONG_USE
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "towpath"
+        _say(f"{error.format_message()} Next: read `{path} --help`")
+        return WRONG_USE
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("stopped by SIGINT")
+        return 130
+    except OSError as error:
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}. Next: repair it and start again")
+        return COULD_NOT_FINISH
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str) -> None:
+    typer.echo(f"towpath: {text}", err=True)

@@ -1,0 +1,100 @@
+"""`towpath local`: Cloudflare's own runtime on this machine, for rehearsals."""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from towpath.cli.options import Environment, System
+from towpath.errors import COULD_NOT_FINISH, PASS, WrongUse
+from towpath.local import State, selftest
+from towpath.local import down as stop
+from towpath.local import status as look
+from towpath.local import up as start
+from towpath.plan.params import Params, load_params, params_path
+from towpath.plan.root import inside, project_root
+
+HELP = """Start, look at and stop Cloudflare's own runtime (D1 and R2) on this machine.
+
+Port, bucket and database are those of params/<system>/<env>.yaml; the data lies in build/local/<system>-<env>/.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("up")
+def up(
+    system: System,
+    env: Environment = "local",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Empty D1 and R2 first (environment local only).")] = False,
+) -> None:
+    """Start the runtime, and prove that it behaves as Towpath was measured against; it runs on until `down`.
+
+    Examples:
+
+        towpath local up joan --env local
+
+        towpath local up joan --env local --fresh
+    """
+    root = project_root()
+    params = _params(root, system, env)
+    runtime, is_new = start(
+        system,
+        env,
+        _port(params),
+        bucket=params.r2_bucket,
+        database_id=params.d1_database_id,
+        root=root,
+        fresh=fresh,
+    )
+    proofs = selftest(runtime, root)
+    typer.echo(f"{'started' if is_new else 'already up'}: port {runtime.port}, pid {runtime.pid}")
+    typer.echo(f"proved   {len(proofs)} facts about D1 and R2")
+    typer.echo(f"state    {inside(root, runtime.state.folder)}")
+
+
+@app.command("down")
+def down(system: System, env: Environment = "local") -> None:
+    """Stop the runtime; its data stays.
+
+    Example:
+
+        towpath local down joan --env local
+    """
+    typer.echo("stopped" if stop(State.of(project_root(), system, env)) else "was not up")
+
+
+@app.command("status")
+def status(system: System, env: Environment = "local") -> None:
+    """Say whether the runtime is up; exit code 2 when it is not.
+
+    Example:
+
+        towpath local status joan --env local
+    """
+    found = look(State.of(project_root(), system, env))
+    typer.echo(found.line)
+    raise typer.Exit(PASS if found.answering else COULD_NOT_FINISH)
+
+
+def _params(root: Path, system: str, env: str) -> Params:
+    params = load_params(params_path(root, system, env))
+    if not params.on_this_machine:
+        raise WrongUse(
+            f"{params.cloudflare_api} is not on this machine",
+            object=f"{system} {env}",
+            next="use --env local; staging and production have no local runtime",
+        )
+    return params
+
+
+def _port(params: Params) -> int:
+    ports = {urllib.parse.urlsplit(url).port for url in (params.cloudflare_api, params.r2_endpoint)}
+    port = ports.pop()
+    if ports or port is None:
+        step = "write the same address with the same port, e.g. http://127.0.0.1:8787/…"
+        raise WrongUse("name no common port", object="cloudflare_api and r2_endpoint", next=step)
+    return port

@@ -1,0 +1,88 @@
+"""`towpath status` and `towpath verify`: what ran, how it ended, and whether its record is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from towpath.checks import Verdict
+from towpath.cli.options import AnySystem
+from towpath.errors import CHECKS_FAILED, BadInput, WrongUse
+from towpath.plan.root import inside, project_root
+from towpath.runs.folder import RunFolder, list_runs
+from towpath.runs.verification import verify_run
+
+
+def status(
+    system: AnySystem = "",
+    env: Annotated[str, typer.Option("--env", "-e", help="Only this environment.", show_default=False)] = "",
+) -> None:
+    """List the runs with the verdict of each attempt; * marks the current run of an environment.
+
+    Examples:
+
+        towpath status
+
+        towpath status joan --env staging
+    """
+    root = project_root()
+    runs = list_runs(root, system, env)
+    if not runs:
+        typer.echo("no runs yet")
+    for folder in runs:
+        current = RunFolder.current(root, folder.system, folder.environment)
+        mark = "*" if current and current.run_id == folder.run_id else " "
+        try:
+            typer.echo(f"{mark} {folder.system} {folder.environment} {folder.run_id}  plan {folder.plan_hash[:12]}")
+            attempts = folder.attempts()
+        except BadInput as error:
+            typer.echo(f"{mark} {folder.system} {folder.environment} {folder.run_id}  {error.what}")
+            continue
+        for phase, attempt in attempts:
+            try:
+                result = folder.result(phase, attempt)
+                line = f"{result.stem:<16}{result.verdict!s:<11}{result.ended or 'not ended':<25}{result.error}"
+            except BadInput as error:
+                line = f"{phase}.{attempt}  {error.what}"
+            typer.echo(f"    {line.rstrip()}")
+
+
+def verify(
+    run: Annotated[str, typer.Argument(help="A run id, or the path of a run folder.", show_default=False)],
+) -> None:
+    """Check that a record is whole: every file it names is there and unchanged, and its parts agree.
+
+    Exit code 1, and a line for each file that is missing or was changed, when it is not. No network is needed. It says
+    nothing about the migration itself: for that, read the verdicts.
+
+    Examples:
+
+        towpath verify 20260131T081500Z-1a2b
+
+        towpath verify outputs/joan/local/20260131T081500Z-1a2b
+    """
+    folder = find_run(run)
+    checks = verify_run(folder)
+    failed = [check for check in checks if check.verdict is Verdict.FAIL]
+    for check in failed:
+        typer.echo(f"FAIL {check.object}: expected {check.expected}, found {check.found}")
+    if failed:
+        typer.echo(f"{len(failed)} of {len(checks)} things are wrong in {folder.run_id}")
+        raise typer.Exit(CHECKS_FAILED)
+    typer.echo(f"PASS {folder.run_id}: {len(checks)} things looked at, all as the record says")
+
+
+def find_run(name: str) -> RunFolder:
+    """The run with this id or at this path.  Raises WrongUse when there is none."""
+    path = Path(name)
+    if (path / "run.json").is_file():
+        parts = path.resolve().parts[-3:]
+        return RunFolder(path.resolve(), *parts)
+    root = project_root()
+    found = [folder for folder in list_runs(root) if folder.run_id == name]
+    if not found:
+        step = f"use an id that `towpath status` lists, or a folder under {inside(root, root / 'outputs')}"
+        raise WrongUse("no such run", object=name, next=step)
+    return found[0]
