@@ -21,14 +21,14 @@ POLITE = 10.0  # seconds between asking and killing
 def marked(folder: Path) -> list[psutil.Process]:
     """The living processes that serve the state in `folder`, node before workerd."""
     found = []
-    for process in psutil.process_iter(["pid", "name"]):
+    for process in psutil.process_iter(["name", "create_time"]):
         name = process.info["name"] or ""
         if not name.startswith(("node", "workerd", "MainThread")):
             continue
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-    return sorted(found, key=lambda process: process.create_time())
+    return sorted(found, key=lambda process: float(process.info["create_time"]))
 
 
 def alive(pid: int, created: float) -> bool:

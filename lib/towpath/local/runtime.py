@@ -134,7 +134,7 @@ def halt(state: State, child: subprocess.Popen[bytes] | None = None) -> None:
             child.wait(timeout=processes.POLITE)
     ours = processes.marked(state.folder)
     # node first: it takes workerd with it and closes the databases in order
-    processes.end([process for process in ours if process.name() != "workerd"])
+    processes.end([process for process in ours if process.info["name"] != "workerd"])
     processes.end(processes.marked(state.folder))
     if child is not None:
         child.wait()
