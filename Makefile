@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 SYSTEM ?= joan
 SCALE ?= demo
-UV := 0.9.9
+UV := 0.13.8
 
 # The first Python on the PATH that is new enough; `make PYTHON=/path/to/python3` overrides it.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -61,7 +61,7 @@ lab: install ## JupyterLab on the notebooks, with the local runtime up
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 bench: install ## Rows a second of export, import and proof, against what the engines can do
-	$(BIN)/python -m tests.benchmarks.data_path
+	@for file in tests/benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their lock files
 	@test -x build/uv/bin/uv || { "$(PYTHON)" -m venv build/uv && build/uv/bin/python -m pip install -q uv==$(UV); }

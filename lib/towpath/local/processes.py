@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,16 +59,6 @@ def free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
-    return True
-
-
-def wait_free(port: int, seconds: float = 5.0) -> bool:
-    """Wait until the port is free; the kernel gives back a killed server's port a moment later."""
-    deadline = time.monotonic() + seconds
-    while not free(port):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
     return True
 
 

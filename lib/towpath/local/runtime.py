@@ -97,7 +97,7 @@ def start(
     try:
         yield runtime
     finally:
-        with state.locked():
+        with state.locked(patience=2 * processes.POLITE):  # somebody may be stopping it already
             halt(state, child)
 
 
@@ -108,7 +108,7 @@ def launch(
     node, packages = tools(root)
     with state.locked():
         _clear(state)
-        if port and not processes.wait_free(port, seconds=0.0):
+        if port and not processes.free(port):
             raise _port_in_use(port)
         state.prepare()
         state.forget()

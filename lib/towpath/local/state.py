@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -138,14 +139,22 @@ class State:
         return " ".join(text.split())[-LOG_TAIL:]
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep others from starting, stopping or resetting this state meanwhile.  Raises WrongUse if one does."""
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
+        """Keep others from starting, stopping or resetting this state meanwhile.
+
+        Raises WrongUse if one of them is not done within `patience` seconds.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + patience
         with (self.folder / "lock").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as cause:
-                step = "wait until that one is done, then try again"
-                what = "somebody else starts or stops this local runtime at the moment"
-                raise WrongUse(what, object=str(self.folder), next=step) from cause
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as cause:
+                    if time.monotonic() >= deadline:
+                        step = "wait until that one is done, then try again"
+                        what = "somebody else starts or stops this local runtime at the moment"
+                        raise WrongUse(what, object=str(self.folder), next=step) from cause
+                    time.sleep(0.05)
             yield
