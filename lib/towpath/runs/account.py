@@ -87,7 +87,7 @@ def execute(
     client = KernelClient(
         account,
         keep=folder / "log" if folder is not None else None,
-        stem=Path(output_path or "notebook").name.removesuffix(".ipynb"),
+        stem=Path(output_path or "notebook").name.removesuffix(".ipynb").removesuffix(".partial"),
         kernel_name=kernel_name,
         timeout=execution_timeout,
         startup_timeout=start_timeout,

@@ -102,7 +102,7 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
                 self.execute_cell(cell, index)
             except CellExecutionError as error:
                 self.finish_streams()
-                reason = f"{error.ename}: {error.evalue}" if error.ename else "failed"
+                reason = EXIT if error.ename == "SystemExit" else f"{error.ename}: {error.evalue}"
                 self.nb_man.cell_exception(cell, cell_index=index, exception=error, reason=redact(reason))
                 return
             except BaseException as error:
