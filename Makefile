@@ -69,6 +69,7 @@ lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their
 		--python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--output-file build/requirements.lock > build/lock.log
 	mv build/requirements.lock requirements.lock
+	@$(MAKE) $(PYTHON_STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --package-lock-only --ignore-scripts
 
 down: ## Stop the local runtime that demo and lab leave up
