@@ -9,11 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
 
 from towpath.cli import local, records
-from towpath.cli.options import Changes, Environment, System, changes_from
+from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
 from towpath.plan.problems import PlanRefused
@@ -26,20 +25,17 @@ and JupyterLab write the same one.
 
 A first voyage, on this machine:
 
-    towpath local up joan --env local      start Cloudflare's own runtime
-
-    towpath plan joan --env local          read what will be done, and its hash
-
-    towpath run joan --env local           do it, up to the first phase that is not PASS
-
-    towpath status joan                    see what ran, and how it ended
+\b
+    towpath local up joan --env local   start Cloudflare's own runtime
+    towpath plan joan --env local       read what will be done, and its hash
+    towpath run joan --env local        do it, as far as it is PASS
+    towpath status joan                 see what ran, and how it ended
 
 Exit codes: 0 pass, 1 checks failed, 2 could not finish, 3 wrong use, 130 or 143 stopped by a signal.
 """
 
-app = typer.Typer(
-    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = typer.Typer(help=HELP, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.callback(invoke_without_command=True)(help_without_command)
 app.add_typer(local.app, name="local")
 app.command("status")(records.status)
 app.command("verify")(records.verify)
@@ -66,21 +62,19 @@ def run(
     ] = False,
     param: Changes = None,
 ) -> None:
-    """Run the phases of a system, up to the first that is not PASS.
+    """Run phases up to one that is not PASS.
 
     Without --phase and --from, all phases in a new run. Phases that write to the target are dry runs until the plan is
     approved: the dry run prints what it would do, and the words to approve it with. It then ends with exit code 2, so
     that no pipeline takes it for a migration, unless --dry-run says that nothing else was wanted.
 
+    \b
     Examples:
-
         towpath run joan --env local
-
         towpath run joan --env staging --dry-run
-
-        towpath run joan --env staging --phase 02-schema --approve 5f0c… --target 'd1 …'
-
-        towpath run joan --env local --from 04-import --run 20260131T081500Z-1a2b
+        towpath run joan --env staging --phase 02-schema --approve 5f0c…
+        towpath run joan --env local --from 04-import
+        towpath run joan --env local --phase 05-validate
     """
     from towpath.runs.runner import Order, run_system
 
@@ -105,13 +99,13 @@ def run(
 
 @app.command("plan")
 def plan(system: System, env: Environment, param: Changes = None) -> None:
-    """Print the plan of a system and its hash; validate every file that belongs to it.
+    """Print a plan and its hash.
 
-    The plan is params, runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and
+    Every file that belongs to it is validated first, and every notebook must declare the params. The plan is params, runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and
     the approval is void.
 
+    \b
     Example:
-
         towpath plan joan --env staging
     """
     from towpath.runs.notebooks import check_parameters, notebook_path
@@ -141,15 +135,12 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except TowpathError as error:
         _say(error.line)
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message(), err=True)
-        return WRONG_USE
-    except click.ClickException as error:
+    except typer.TyperException as error:  # an unknown option, a missing argument, …
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "towpath"
-        _say(f"{error.format_message()} Next: read `{path} --help`")
+        _say(f"{error.format_message().rstrip('.')}. Next: read `{path} --help`")
         return WRONG_USE
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _say("stopped by SIGINT")
         return 130
     except OSError as error:

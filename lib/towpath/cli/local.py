@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from towpath.cli.options import Environment, System
+from towpath.cli.options import Environment, System, help_without_command
 from towpath.errors import COULD_NOT_FINISH, PASS, WrongUse
 from towpath.local import State, selftest
 from towpath.local import down as stop
@@ -17,12 +17,15 @@ from towpath.local import up as start
 from towpath.plan.params import Params, load_params, params_path
 from towpath.plan.root import inside, project_root
 
-HELP = """Start, look at and stop Cloudflare's own runtime (D1 and R2) on this machine.
+HELP = """The runtime for rehearsals.
+
+Start, look at and stop Cloudflare's own runtime (D1 and R2) on this machine.
 
 Port, bucket and database are those of params/<system>/<env>.yaml; the data lies in build/local/<system>-<env>/.
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help=HELP, rich_markup_mode=None)
+app.callback(invoke_without_command=True)(help_without_command)
 
 
 @app.command("up")
@@ -31,12 +34,13 @@ def up(
     env: Environment = "local",
     fresh: Annotated[bool, typer.Option("--fresh", help="Empty D1 and R2 first (environment local only).")] = False,
 ) -> None:
-    """Start the runtime, and prove that it behaves as Towpath was measured against; it runs on until `down`.
+    """Start the runtime, and prove it.
 
+    It must behave as Towpath was measured against. It runs on until `towpath local down`.
+
+    \b
     Examples:
-
         towpath local up joan --env local
-
         towpath local up joan --env local --fresh
     """
     root = project_root()
@@ -60,8 +64,8 @@ def up(
 def down(system: System, env: Environment = "local") -> None:
     """Stop the runtime; its data stays.
 
+    \b
     Example:
-
         towpath local down joan --env local
     """
     typer.echo("stopped" if stop(State.of(project_root(), system, env)) else "was not up")
@@ -71,8 +75,8 @@ def down(system: System, env: Environment = "local") -> None:
 def status(system: System, env: Environment = "local") -> None:
     """Say whether the runtime is up; exit code 2 when it is not.
 
+    \b
     Example:
-
         towpath local status joan --env local
     """
     found = look(State.of(project_root(), system, env))

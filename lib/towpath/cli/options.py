@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from towpath.errors import WrongUse
+from towpath.errors import WRONG_USE, WrongUse
 from towpath.plan.params import APPROVALS, Params
 
 System = Annotated[str, typer.Argument(help="A folder under runbooks/, e.g. joan.", show_default=False)]
@@ -24,6 +24,13 @@ Changes = Annotated[
         "--param", help="Another value for one key of the params file, as key=value; repeatable.", metavar="K=V"
     ),
 ]
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Print the help where a command is missing; that is wrong use."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(WRONG_USE)
 
 
 def changes_from(words: list[str] | None) -> dict[str, Any]:

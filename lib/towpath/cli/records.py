@@ -19,12 +19,13 @@ def status(
     system: AnySystem = "",
     env: Annotated[str, typer.Option("--env", "-e", help="Only this environment.", show_default=False)] = "",
 ) -> None:
-    """List the runs with the verdict of each attempt; * marks the current run of an environment.
+    """List the runs with their verdicts.
 
+    * marks the current run of an environment, in which a phase goes on that is run alone.
+
+    \b
     Examples:
-
         towpath status
-
         towpath status joan --env staging
     """
     root = project_root()
@@ -52,15 +53,14 @@ def status(
 def verify(
     run: Annotated[str, typer.Argument(help="A run id, or the path of a run folder.", show_default=False)],
 ) -> None:
-    """Check that a record is whole: every file it names is there and unchanged, and its parts agree.
+    """Check that a record is whole.
 
-    Exit code 1, and a line for each file that is missing or was changed, when it is not. No network is needed. It says
+    Every file that it names must be there and unchanged, and its parts must agree. Exit code 1, and a line for each file that is missing or was changed, when it is not. No network is needed. It says
     nothing about the migration itself: for that, read the verdicts.
 
+    \b
     Examples:
-
         towpath verify 20260131T081500Z-1a2b
-
         towpath verify outputs/joan/local/20260131T081500Z-1a2b
     """
     folder = find_run(run)

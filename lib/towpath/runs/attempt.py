@@ -15,14 +15,16 @@ from towpath.errors import CHECKS_FAILED, PASS, TowpathError, WrongUse
 from towpath.plan.mapping import SystemMapping
 from towpath.plan.params import REHEARSAL, Params
 from towpath.plan.plan import Plan
+from towpath.runs import journal
 from towpath.runs.cells import error_line, exit_code_of
 from towpath.runs.files import read_json, write_json
 from towpath.runs.folder import RunFolder
 from towpath.runs.gates import check_identity
 from towpath.runs.lock import Lock
 from towpath.runs.memory import peak_memory
+from towpath.runs.redaction import redact
 from towpath.runs.results import PhaseResult, artefact_of, now, write_result, write_table
-from towpath.secrets import Secret, scrub
+from towpath.secrets import Secret
 
 
 class ChecksFailed(TowpathError):
@@ -222,7 +224,7 @@ class Run:
 
     def log(self, *words: object) -> None:
         """Append a line to log/<phase>.log in the run folder; known secrets are removed."""
-        line = scrub(" ".join(str(word) for word in words))
+        line = redact(" ".join(str(word) for word in words))
         with self.path(f"log/{self._result.stem}.log").open("a", encoding="utf-8") as file:
             file.write(f"{now()} {line}\n")
 
@@ -243,6 +245,7 @@ class Run:
         if (peak := peak_memory(os.getpid())) is not None:
             self._result = self._result.with_number("kernel_peak_memory", peak, "bytes")
         self._result = self._result.with_artefacts([write_table(self.folder, self._result)])
+        entries, last = journal.head(self.folder / "journal.jsonl")
         failed = [check for check in self.checks if check.verdict is Verdict.FAIL]
         error = self._failed(failed) if verdict is Verdict.FAIL else None
         self._set(
@@ -250,6 +253,8 @@ class Run:
             ended=ended,
             exit_code=CHECKS_FAILED if error else PASS,
             error=error_line(error) if error else "",
+            journal_entries=entries,
+            journal_hash=last,
         )
         self._closed = True
         self.release()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from towpath.errors import COULD_NOT_FINISH, TowpathError
-from towpath.secrets import scrub
+from towpath.runs.redaction import redact
 
 LONGEST = 500  # characters of an error in a result
 _watching: list[Callable[[Any], None]] = []
@@ -20,7 +20,7 @@ def error_line(error: BaseException) -> str:
         line = "interrupted. Next: run the phase again; receipts in the target say how far it got"
     else:
         line = f"{type(error).__name__}: {error}"
-    return scrub(" ".join(line.split()))[:LONGEST]
+    return redact(" ".join(line.split()))[:LONGEST]
 
 
 def exit_code_of(error: BaseException) -> int:

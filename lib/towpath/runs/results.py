@@ -66,6 +66,8 @@ class PhaseResult:
     artefacts: tuple[Artefact, ...] = ()
     outputs: Mapping[str, str] | None = None  # name -> path in the run folder, for later phases
     numbers: tuple[Number, ...] = ()
+    journal_entries: int = 0  # how many lines journal.jsonl had when this was written, and the hash of the last
+    journal_hash: str = ""
 
     @property
     def stem(self) -> str:

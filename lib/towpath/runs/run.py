@@ -19,6 +19,7 @@ from towpath.errors import TowpathError, WrongUse
 from towpath.plan.params import REHEARSAL, Params, params_from
 from towpath.plan.plan import Plan, make_plan
 from towpath.plan.root import project_root
+from towpath.runs import journal
 from towpath.runs.attempt import ChecksFailed, Run
 from towpath.runs.cells import watch_cells
 from towpath.runs.folder import RunFolder, environment_folder
@@ -55,6 +56,7 @@ def open_run(phase: str, variables: Mapping[str, Any]) -> Run:
         raise
     run = Run(root, plan, folder, replace(result, approval=approval), before, lock)
     watch_cells(run.trace)
+    journal.attach(folder.path / "journal.jsonl", phase, result.attempt)
     return run
 
 

@@ -13,10 +13,11 @@ from typing import IO, Any
 
 from towpath.checks import Verdict
 from towpath.errors import COULD_NOT_FINISH, PASS, CannotFinish, TowpathError, WrongUse
-from towpath.plan.params import Params, params_from, params_path, read_document
+from towpath.plan.params import Params, load_params, params_from, params_path
 from towpath.plan.plan import Plan, make_plan
 from towpath.plan.problems import refuse
 from towpath.plan.root import VARIABLE, inside, project_root
+from towpath.runs import journal
 from towpath.runs.cells import error_line
 from towpath.runs.execution import Ended, Interruptions, execute
 from towpath.runs.folder import RunFolder, environment_folder
@@ -89,14 +90,13 @@ def load_order(root: Path, order: Order) -> Params:
     """The params of an order: the file, then `--param`, then approvals.  Raises PlanRefused."""
     path = params_path(root, order.system, order.environment)
     shown = inside(root, path)
-    data = read_document(path, shown).data
-    if not isinstance(data, Mapping):
-        raise refuse("PL006", shown, "", "holds no keys", "write `key: value` lines, see docs/params.md")
+    params = load_params(path)
     given = {"approved_plan": order.approve, "approved_target": order.target, "run_id": order.run_id}
     changed = {**(order.overrides or {}), **{key: value for key, value in given.items() if value}}
     if order.dry_run:
         changed["approved_plan"] = ""
-    params = params_from({**data, **changed}, shown + (" with the options of the command" if changed else ""))
+    if changed:
+        params = params_from({**params.model_dump(), **changed}, "options of the command:")
     for key, expected in (("system", order.system), ("environment", order.environment)):
         if getattr(params, key) != expected:
             raise refuse("PL003", shown, key, f"does not say {expected}", f"write {key}: {expected}")
@@ -175,6 +175,8 @@ def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path
     peak = max(ended.peak or 0, int(result.number("kernel_peak_memory") or 0))
     if peak:
         result = result.with_number("kernel_peak_memory", peak, "bytes")
+    entries, last = journal.head(folder.path / "journal.jsonl")
+    result = replace(result, journal_entries=entries, journal_hash=last)
     final = folder.path / f"{result.stem}.ipynb"
     files = []
     if partial.is_file():

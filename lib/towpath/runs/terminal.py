@@ -85,6 +85,9 @@ def said(state: Mapping[str, Any]) -> str:
     """A progress state in words: rows 120,000 of 200,000 (60 %), 80,000 rows/s, 1 s left."""
     unit = str(state.get("unit") or "")
     done, total, rate, left = (state.get(key) for key in ("done", "total", "rate", "left"))
+    if unit == "bytes":
+        unit = "MB"
+        done, total, rate = (value / 1e6 if isinstance(value, (int, float)) else value for value in (done, total, rate))
     text = f"{state.get('label') or ''} {_number(done)}"
     if isinstance(total, (int, float)) and total:
         share = f" ({float(done) / total:.0%})" if isinstance(done, (int, float)) else ""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from towpath.checks import Check, Verdict, worst
 from towpath.errors import BadInput
+from towpath.runs import journal
 from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
-from towpath.runs.journal import broken_links
 from towpath.runs.results import PhaseResult, result_path, stem
 
 CODE = "RN007"
@@ -21,6 +21,7 @@ CODE = "RN007"
 def verify_run(folder: RunFolder) -> list[Check]:
     """One check for each thing that was looked at; any FAIL means that the record cannot be relied on."""
     checks: list[Check] = []
+    noted = (0, "")
     try:
         attempts, plan = folder.attempts(), folder.plan_hash
     except (BadInput, KeyError, TypeError, ValueError) as error:
@@ -33,8 +34,9 @@ def verify_run(folder: RunFolder) -> list[Check]:
             checks.append(_check(name, "a result", error.what, False))
             continue
         checks += _result(folder, plan, result, name)
+        noted = max(noted, (result.journal_entries, result.journal_hash))
     checks += _strangers(folder, attempts)
-    checks += _journal(folder.path)
+    checks += _journal(folder.path, noted)
     if not attempts:
         checks.append(_check("run.json", "at least one attempt", "none", False))
     return checks
@@ -72,11 +74,12 @@ def _strangers(folder: RunFolder, attempts: list[tuple[str, int]]) -> Iterator[C
         yield _check(path.name, "no notebook that was cut", "the runner was killed while it ran", False)
 
 
-def _journal(folder: Path) -> Iterator[Check]:
+def _journal(folder: Path, noted: tuple[int, str]) -> Iterator[Check]:
     path = folder / "journal.jsonl"
-    if path.is_file():
-        broken = broken_links(path)
-        yield _check("journal.jsonl", "an unbroken chain", "; ".join(broken) or "unbroken", not broken)
+    if path.is_file() or noted[0]:
+        problems = journal.verify(path, noted)
+        expected = f"an unbroken chain with the {noted[0]} entries that the results note"
+        yield _check("journal.jsonl", expected, "; ".join(problems) or "unbroken", not problems)
 
 
 def _same(found: tuple[str, ...], expected: tuple[str, ...]) -> str:
