@@ -85,7 +85,7 @@ def _open(changes: TableChanges, old: Exporter, new: Exporter, low: str | None, 
 
 
 def _cut(new: Exporter, relation: Relation, page: Page, reals: tuple[str, ...]) -> Iterator[Page]:
-    low, size = page.low, 0
+    low, last, size = page.low, "", 0
     for row in encode.rows(new.db, relation, low=page.low, high=page.high):
         if size and size + row.size > CHUNK_BYTES:
             high = key_literal(last)

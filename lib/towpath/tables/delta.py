@@ -33,10 +33,18 @@ KEYS_A_STATEMENT = 500
 
 
 def write_delta(
-    new: Exporter, changes: dict[str, TableChanges], base: Manifest, plan: str, source: dict[str, Any]
+    new: Exporter,
+    changes: dict[str, TableChanges],
+    base: Manifest,
+    triggers: Sequence[Named],
+    plan: str,
+    source: dict[str, Any],
 ) -> Manifest:
-    """Write the chunks of a delta and the manifest of the new state into the new snapshot's folder."""
-    delta = _Delta(new, changes)
+    """Write the chunks of a delta and the manifest of the new state into the new snapshot's folder.
+
+    `triggers` are those of the target, as its schema was converted: they rest while the delta is written.
+    """
+    delta = _Delta(new, changes, triggers)
     writer = ChunkWriter(new.folder, f"{base.id}-{new.prefix}")
     for old in new.folder.glob("*.chunks"):
         old.unlink()
@@ -68,8 +76,9 @@ def write_delta(
 
 
 class _Delta:
-    def __init__(self, new: Exporter, changes: dict[str, TableChanges]) -> None:
+    def __init__(self, new: Exporter, changes: dict[str, TableChanges], triggers: Sequence[Named]) -> None:
         self.new = new
+        self.triggers = triggers
         self.changes = changes
         self.changed = [change for change in changes.values() if change.count]  # parents first
 
@@ -94,11 +103,11 @@ class _Delta:
             for sql in sequence_statements(self.new.schema.sequences):
                 yield item(sql.encode()), 0
         for trigger in triggers:
-            yield item(trigger.sql.replace("\r\n", "\n").encode()), 0
+            yield item(trigger.sql.encode()), 0
 
     def _triggers(self) -> list[Named]:
         touched = {change.entry.name.lower() for change in self.changed}
-        return [t for t in self.new.schema.triggers if t.table.lower() in touched]
+        return [t for t in self.triggers if t.table.lower() in touched]
 
     def _upserts(self, change: TableChanges) -> Iterator[tuple[bytes, int]]:
         name = change.entry.name
@@ -143,7 +152,7 @@ class _Delta:
                 continue
             columns = _indexed(index, relation)
             column = _free_column(relation, columns)
-            keys = _conflicts(relation, index, columns, change)
+            keys = _conflicts(relation, columns, change)
             for number, key in enumerate(keys):
                 value = "NULL" if column.nullable else column.placeholder(number)
                 yield (
@@ -180,7 +189,7 @@ def _indexed(index: Index, relation: Relation) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _conflicts(relation: Relation, index: Index, columns: Sequence[str], change: TableChanges) -> list[str]:
+def _conflicts(relation: Relation, columns: Sequence[str], change: TableChanges) -> list[str]:
     """Keys of rows whose old unique value another changed row holds now.  Compared without case: a false alarm here
     only costs one more statement."""
     places = [relation.columns.index(c) for c in columns if c in relation.columns]

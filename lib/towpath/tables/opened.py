@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import apsw
 
@@ -36,7 +37,8 @@ def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     for number, column in enumerate(relation.columns):
         parts += ["'|'"] if number else []
         parts.append(cell(relation.value(column)))
-    return f"SELECT {key_expression(relation)}, {concat(parts)} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
+    which = f"FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
+    return f"SELECT {key_expression(relation)}, {concat(parts)} {which}"
 
 
 def source_rows(
@@ -99,7 +101,9 @@ def _cells(relation: Relation, key: str, expected: str, found: str) -> Iterator[
     pairs = zip(relation.columns, expected.split("|"), found.split("|"), strict=True)
     for column, left, right in pairs:
         if left != right and not (left[0] == right[0] == "r" and float(left[1:]) == float(right[1:])):
-            yield Difference(relation.name, key_shown(key), column, "changed", shown(left), shown(right))
+            start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(left)) // 2
+            show = partial(shown, start=max(0, start - SHOWN // 4))
+            yield Difference(relation.name, key_shown(key), column, "changed", show(left), show(right))
 
 
 def _row(relation: Relation, cells: str) -> str:
@@ -107,12 +111,15 @@ def _row(relation: Relation, cells: str) -> str:
     return ", ".join(parts)[: SHOWN * 2]
 
 
-def shown(cell: str) -> str:
-    """A cell for people: storage class and value, long ones cut with their length."""
+def shown(cell: str, start: int = 0) -> str:
+    """A cell for people: storage class and value; of a long one the part from byte `start` on, and its length."""
     kind, data = cell[0], cell[1:]
     if kind == "n":
         return "NULL"
     if kind in "ir":
         return f"{'integer' if kind == 'i' else 'real'} {data}"
-    text = f"blob x'{data}'" if kind == "b" else repr(bytes.fromhex(data).decode("utf-8", "backslashreplace"))
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(data) // 2} bytes)"
+    value = bytes.fromhex(data)
+    cut = len(value) > SHOWN
+    part = value[start : start + SHOWN] if cut else value
+    text = repr(part.decode("utf-8", "backslashreplace")) if kind == "t" else f"blob x'{part.hex()}'"
+    return f"{'…' if start else ''}{text} (from byte {start} of {len(value)})" if cut else text
