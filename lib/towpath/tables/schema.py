@@ -126,6 +126,16 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Object:
+    """One row of `sqlite_schema`, SQLite's own objects too."""
+
+    kind: str  # table, index, view, trigger
+    name: str
+    table: str
+    sql: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """Everything a database declares, in the order of its creation."""
 
@@ -133,6 +143,7 @@ class Schema:
     views: tuple[Named, ...]
     triggers: tuple[Named, ...]
     sequences: dict[str, int]  # AUTOINCREMENT: table -> last value given out
+    objects: tuple[Object, ...] = ()  # the whole inventory; every one of them is accounted for
 
     def table(self, name: str) -> Table:
         """The table of that name, compared without case as SQLite does.  Raises KeyError."""
@@ -168,16 +179,21 @@ def reflect(db: apsw.Connection) -> Schema:
         views=tuple(Named(name, sql) for kind, name, _, sql in rows if kind == "view"),
         triggers=tuple(Named(name, sql, on) for kind, name, on, sql in rows if kind == "trigger"),
         sequences={name: seq for name, seq in sequences.items() if not INTERNAL.match(name)},
+        objects=tuple(Object(*row) for row in rows),
     )
 
 
 def _table(db: apsw.Connection, name: str, sql: str, kind: str, without_rowid: bool, strict: bool) -> Table:
     argument = literal(name)
+    try:
+        listed = list(db.execute(f"SELECT * FROM pragma_table_xinfo({argument})"))
+    except apsw.SQLError:
+        if kind != "virtual":
+            raise
+        listed = []  # a virtual table of a module that only the application has
     columns = tuple(
         Column(column, declared or "", bool(notnull), default, key, hidden)
-        for _, column, declared, notnull, default, key, hidden in db.execute(
-            f"SELECT * FROM pragma_table_xinfo({argument})"
-        )
+        for _, column, declared, notnull, default, key, hidden in listed
     )
     indexes = tuple(
         _index(db, name, *row)

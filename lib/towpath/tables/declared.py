@@ -1,0 +1,195 @@
+"""What is wrong, for D1, in the declarations of a source: findings that need no look at the rows."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+from towpath.checks import Finding
+from towpath.cloudflare.limits import Limits
+from towpath.tables import orphans
+from towpath.tables.clauses import Clause, functions, index_expressions, parse_table
+from towpath.tables.ddl import Token, spoken
+from towpath.tables.dialect import COLLATIONS, FUNCTIONS, OWN_TABLES, SAME, Sandbox
+from towpath.tables.schema import Schema, Table, quoted
+from towpath.tables.virtual import EMPTY, FILLED, IMPOSSIBLE, read_virtual
+
+
+def declared(schema: Schema, limits: Limits) -> list[Finding]:
+    """Findings TB101 to TB117 about declarations, in the order of the schema.  Raises BadInput for unreadable DDL."""
+    out: list[Finding] = []
+    out += _names(schema)
+    for table in schema.tables:
+        if table.kind == "virtual":
+            out += _virtual(table)
+        elif table.kind == "table":
+            out += _table(schema, table, limits)
+    out += _statements(schema, limits)
+    out += _compiled(schema, limits)
+    return out
+
+
+def shown(name: str) -> str:
+    """A name as findings write it: the empty one is made visible."""
+    return name or '""'
+
+
+def refused(names: Iterable[str]) -> list[str]:
+    """Those of the function names that D1 has not, not even under another name."""
+    return sorted(name for name in names if name not in FUNCTIONS and name not in SAME)
+
+
+def collations(tokens: Sequence[Token]) -> list[str]:
+    """Collations named in the tokens that D1 has not."""
+    named = [b.identifier or "" for a, b in itertools.pairwise(tokens) if a.word("COLLATE")]
+    return [name for name in named if name.upper() not in COLLATIONS]
+
+
+def _names(schema: Schema) -> Iterator[Finding]:
+    for item in schema.objects:
+        if item.name.lower().startswith("_cf_") and item.name.lower() not in OWN_TABLES:
+            yield Finding("TB103", item.name, 1, f"{item.kind} with a name that D1 keeps for itself")
+        if item.name.lower() == "d1_migrations" and item.kind == "table":
+            yield Finding("TB115", item.name, 1, "wrangler's own list of applied migrations")
+    tables = [table.name for table in schema.moving]
+    yield from _collisions("", tables)
+    for table in schema.moving:
+        if not table.name:
+            yield Finding("TB104", '""', 1, "a table whose name is empty")
+        for column in table.columns:
+            if not column.name:
+                yield Finding("TB104", f'{shown(table.name)}.""', 1, "a column whose name is empty")
+        yield from _collisions(shown(table.name), [column.name for column in table.columns])
+
+
+def _collisions(table: str, names: Sequence[str]) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if folded in seen:
+            where = f"{table}.{name}" if table else name
+            yield Finding("TB105", where, 1, f"differs from {seen[folded]!r} only by case or Unicode form")
+        seen.setdefault(folded, name)
+
+
+def _virtual(table: Table) -> Iterator[Finding]:
+    found = read_virtual(table)
+    if found.way == IMPOSSIBLE:
+        why = "keeps no text to fill it from" if found.module == "fts5" else f"D1 has no module {found.module}"
+        yield Finding("TB109", table.name, 1, f"virtual table: {why}")
+    elif found.way == FILLED:
+        yield Finding("TB116", table.name, 1, f"{found.module} table that owns its content")
+
+
+def _table(schema: Schema, table: Table, limits: Limits) -> Iterator[Finding]:
+    if len(table.columns) > limits.d1_columns:
+        yield Finding(
+            "TB101", table.name, len(table.columns), f"{len(table.columns)} columns, D1 takes {limits.d1_columns}"
+        )
+    parsed = parse_table(table.sql, len(table.columns))
+    for column in parsed.columns:
+        name = f"{shown(table.name)}.{shown(column.name)}"
+        for clause in column.clauses:
+            if missing := refused(clause.functions):
+                code = "TB111" if clause.kind == "generated" else "TB108"
+                yield Finding(code, name, 1, f"{clause.kind.upper()} calls {', '.join(missing)}")
+        if unknown := [c for clause in column.clauses for c in collations(clause.tokens)]:
+            yield Finding("TB110", name, 1, f"collation {', '.join(unknown)}")
+    for clause in parsed.constraints:
+        yield from _constraint(shown(table.name), clause)
+    for index in table.indexes:
+        if index.sql:
+            tokens = index_expressions(index.sql)
+            if missing := refused(functions(tokens[1:])):
+                yield Finding("TB108", index.name, 1, f"index calls {', '.join(missing)}")
+            if unknown := collations(tokens):
+                yield Finding("TB110", index.name, 1, f"collation {', '.join(unknown)}")
+    for fk in table.foreign_keys:
+        wrong = orphans.problem(schema, fk)
+        name = f"{shown(table.name)}.{'+'.join(fk.columns)}"
+        if wrong == orphans.NO_TABLE:
+            yield Finding("TB114", name, 1, f"foreign key to {fk.parent}, which is no table of the source")
+        elif wrong == orphans.NO_KEY:
+            there = f"{fk.parent}({', '.join(fk.parent_columns)})"
+            yield Finding("TB113", name, 1, f"foreign key to {there}, which is not unique")
+
+
+def _constraint(table: str, clause: Clause) -> Iterator[Finding]:
+    if missing := refused(clause.functions):
+        yield Finding("TB108", table, 1, f"{clause.kind.upper()} calls {', '.join(missing)}")
+    if unknown := collations(clause.tokens):
+        yield Finding("TB110", table, 1, f"collation {', '.join(unknown)}")
+
+
+def _statements(schema: Schema, limits: Limits) -> Iterator[Finding]:
+    for item in schema.objects:
+        size = len((item.sql or "").encode("utf-8", "surrogatepass"))
+        if size > limits.d1_statement_bytes:
+            what = f"its CREATE {item.kind.upper()} has {size:,} bytes, D1 takes {limits.d1_statement_bytes:,}"
+            yield Finding("TB107", item.name, size, what)
+
+
+def _compiled(schema: Schema, limits: Limits) -> Iterator[Finding]:
+    """Views and triggers are compiled once over a twin of the source, with D1's rights."""
+    with Sandbox(limits) as sandbox:
+        _twin(sandbox, schema)
+        for view in schema.views:
+            sandbox.unguarded(view.sql)
+        for view in schema.views:
+            yield from _verdict(sandbox, "view", view.name, view.sql, [f"SELECT * FROM {quoted(view.name)} LIMIT 0"])
+        names = {view.name.lower(): view.name for view in schema.views}
+        for trigger in schema.triggers:
+            if error := sandbox.unguarded(trigger.sql):
+                yield Finding("TB117", trigger.name, 1, f"trigger does not compile: {error}")
+                continue
+            on_view = trigger.table.lower() in names
+            yield from _verdict(sandbox, "trigger", trigger.name, trigger.sql, uses(schema, trigger.table, on_view))
+            sandbox.unguarded(f"DROP TRIGGER {quoted(trigger.name)}")
+
+
+def _twin(sandbox: Sandbox, schema: Schema) -> None:
+    """Declare what the source declares; what SQLite itself does not know becomes a stand-in."""
+    words = [t for item in schema.objects for t in spoken(item.sql or "")]
+    called = {(a.identifier or "").lower() for a, b in itertools.pairwise(words) if b.sign("(") and a.identifier}
+    called.add("regexp")
+    sandbox.stand_in(
+        (name for name in called if name and name not in FUNCTIONS and not sandbox.known(name)), set(collations(words))
+    )
+    for table in schema.tables:
+        if table.kind == "table":
+            sandbox.unguarded(table.sql)
+        elif table.kind == "virtual" and read_virtual(table).way != EMPTY:
+            sandbox.run(table.sql)
+    for table in schema.tables:
+        if table.kind == "virtual" and read_virtual(table).way == EMPTY:
+            sandbox.run(table.sql)
+
+
+def uses(schema: Schema, table: str, view: bool) -> list[str]:
+    """Statements that compile every trigger of a table, without a row touched."""
+    target = quoted(table)
+    try:
+        column = quoted(next(c.name for c in schema.table(table).columns if c.hidden == 0))
+    except (KeyError, StopIteration):
+        column = "rowid"
+    if view:
+        return [f"EXPLAIN INSERT INTO {target} DEFAULT VALUES", f"EXPLAIN DELETE FROM {target}"]
+    return [
+        f"EXPLAIN INSERT INTO {target} DEFAULT VALUES",
+        f"EXPLAIN UPDATE {target} SET {column} = {column}",
+        f"EXPLAIN DELETE FROM {target}",
+    ]
+
+
+def _verdict(sandbox: Sandbox, kind: str, name: str, sql: str, tries: Sequence[str]) -> Iterator[Finding]:
+    if unknown := collations(spoken(sql)):
+        yield Finding("TB110", name, 1, f"collation {', '.join(unknown)}")
+    for statement in tries:
+        if error := sandbox.run(statement):
+            missing = sorted(name for name in sandbox.refused if name not in SAME)
+            if missing:
+                yield Finding("TB108", name, 1, f"{kind} calls {', '.join(missing)}")
+            elif not sandbox.refused:
+                yield Finding("TB117", name, 1, f"{kind} does not run: {error}")
+            return

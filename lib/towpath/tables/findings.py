@@ -1,0 +1,133 @@
+"""What the census means for a move to D1: findings over values, a pure function of what was measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from towpath.checks import Check, Decision, Finding, Verdict, decide
+from towpath.cloudflare.limits import Limits
+from towpath.tables.census import DATED_FORMS, NAIVE_FORMS, ColumnProfile, Profile, TableProfile
+from towpath.tables.declared import declared, shown
+from towpath.tables.orphans import Orphans
+from towpath.tables.schema import Column, Schema, Table
+
+LITERAL_BYTES = 90_000  # a literal longer than this fills a statement of its own
+_DECIMAL = re.compile(r"^(DEC|DECIMAL|NUMERIC|NUMBER|.*MONEY)\b", re.IGNORECASE)
+_TEXTUAL = re.compile(r"^(STRING|UUID|GUID|UNIQUEIDENTIFIER|ENUM|XML|CITEXT)", re.IGNORECASE)
+
+
+def find(
+    schema: Schema, profile: Profile, orphans: Sequence[Orphans], limits: Limits, *, time_zone: str = ""
+) -> list[Finding]:
+    """Every finding of the source, declarations first, then values table by table.
+
+    `time_zone`: what mapping.yaml states for timestamps without a zone, "" if it states nothing.  Findings name keys,
+    never values.
+    """
+    out = declared(schema, limits)
+    if profile.encoding != "UTF-8":
+        out.append(Finding("TB112", "database", 1, f"text is stored as {profile.encoding}"))
+    if profile.database_bytes > limits.d1_database_bytes:
+        what = f"{profile.database_bytes:,} bytes, the plan allows {limits.d1_database_bytes:,}"
+        out.append(Finding("TB106", "database", profile.database_bytes, what))
+    for table in schema.moving:
+        census = profile.table(table.name)
+        out += _rows(table, census, limits)
+        for column in table.columns:
+            out += _column(table, column, census.column(column.name), time_zone)
+    for orphan in orphans:
+        if orphan.count and not orphan.problem:
+            what = f"{orphan.count} rows name a row of {orphan.parent} that is not there"
+            out.append(Finding("TB203", orphan.object, orphan.count, what, orphan.keys))
+    return out
+
+
+def contradictions(schema: Schema, orphans: Sequence[Orphans], decisions: Sequence[Decision]) -> list[Check]:
+    """Decisions that the declarations make impossible: `null` where no column of the reference may be NULL."""
+    out = []
+    for orphan in orphans:
+        decision = decide("TB203", orphan.object, decisions)
+        columns = {column.name.lower(): column for column in schema.table(orphan.table).columns}
+        bound = all(columns[name.lower()].notnull or columns[name.lower()].key for name in orphan.columns)
+        if orphan.count and decision is not None and decision.do == "null" and bound:
+            out.append(
+                Check(
+                    code="TB203",
+                    surface="tables",
+                    object=orphan.object,
+                    expected="a reference with a column that may be NULL",
+                    found="mapping.yaml decides null, but every column of it is NOT NULL or part of the primary key",
+                    verdict=Verdict.FAIL,
+                    next="decide park instead",
+                    keys=orphan.keys,
+                )
+            )
+    return out
+
+
+def _rows(table: Table, census: TableProfile, limits: Limits) -> Iterator[Finding]:
+    name = shown(table.name)
+    if census.long_rows:
+        what = f"{census.long_rows} rows, the longest of {census.longest_row:,} bytes; D1 takes {limits.d1_row_bytes:,}"
+        yield Finding("TB102", name, census.long_rows, what, census.long_row_keys)
+    for line, count in census.broken.items():
+        if line.startswith("CHECK"):
+            more = " or more" if count >= 100 else ""  # quick_check stops there
+            yield Finding("TB214", name, count, f"{count}{more} rows break a CHECK of the table")
+
+
+def _column(table: Table, column: Column, census: ColumnProfile, time_zone: str) -> Iterator[Finding]:
+    name = f"{shown(table.name)}.{shown(column.name)}"
+
+    def found(code: str, count: int, what: str, kind: str = "") -> Finding:
+        return Finding(code, name, count, what, census.samples.get(kind, ()))
+
+    if column.notnull and census.nulls:
+        yield found("TB214", census.nulls, f"{census.nulls} NULLs in a NOT NULL column", "null")
+    elif column.key and census.nulls:
+        yield found("TB210", census.nulls, f"{census.nulls} rows with NULL in the primary key", "null")
+    if census.beyond_safe:
+        yield found("TB201", census.beyond_safe, f"{census.beyond_safe} integers beyond ±2^53", "beyond_safe")
+    if census.invalid_texts:
+        yield found("TB202", census.invalid_texts, f"{census.invalid_texts} texts are not UTF-8", "invalid")
+    if census.nul_texts:
+        yield found("TB204", census.nul_texts, f"{census.nul_texts} texts hold NUL", "nul")
+    if census.replaced_texts:
+        yield found("TB215", census.replaced_texts, f"{census.replaced_texts} texts hold U+FFFD", "replaced")
+    if census.infinities:
+        yield found("TB205", census.infinities, f"{census.infinities} infinite numbers", "infinities")
+    longest = max(census.longest_text, 2 * census.longest_blob)  # a blob's literal is hexadecimal
+    if longest > LITERAL_BYTES:
+        yield found("TB211", 1, f"the longest value takes {longest:,} bytes as a literal")
+    if census.boolean_texts:
+        yield found("TB213", census.boolean_texts, f"{census.boolean_texts} booleans written as words")
+    yield from _dates(name, census, time_zone)
+    yield from _numbers(name, column, census)
+
+
+def _dates(name: str, census: ColumnProfile, time_zone: str) -> Iterator[Finding]:
+    forms = {form: count for form, count in census.dates.items() if form in DATED_FORMS}
+    if len(forms) > 1:
+        told = ", ".join(f"{form} ({count})" for form, count in census.dates.items())
+        yield Finding("TB207", name, sum(census.dates.values()), f"several forms: {told}")
+    naive = sum(count for form, count in forms.items() if form in NAIVE_FORMS)
+    if naive and time_zone:
+        yield Finding("TB217", name, naive, f"{naive} timestamps without a zone: they mean {time_zone}")
+    elif naive:
+        yield Finding("TB206", name, naive, f"{naive} timestamps without a zone")
+    if census.impossible_dates:
+        what = f"{census.impossible_dates} dates that no calendar has"
+        yield Finding("TB212", name, census.impossible_dates, what, census.samples.get("impossible", ()))
+
+
+def _numbers(name: str, column: Column, census: ColumnProfile) -> Iterator[Finding]:
+    if _DECIMAL.match(column.declared) and census.reals:
+        yield Finding("TB208", name, census.reals, f"{census.reals} values of a {column.declared} are binary fractions")
+    numbers = census.integers + census.reals
+    if _TEXTUAL.match(column.declared) and column.affinity == "NUMERIC" and numbers:
+        what = f"{numbers} numbers in a {column.declared}, which SQLite takes for a numeric type"
+        yield Finding("TB209", name, numbers, what)
+    of_numbers = re.search(r"INT|REAL|FLOA|DOUB|DEC|NUM", column.declared, re.IGNORECASE)
+    if of_numbers and column.affinity != "TEXT" and census.texts and not census.boolean_texts and not census.dates:
+        yield Finding("TB216", name, census.texts, f"{census.texts} texts in a {column.declared}")

@@ -1,0 +1,93 @@
+"""Rows whose foreign key names a parent that is not there.
+
+SQLite enforces foreign keys only where an application asks for it, D1 always.  Compared as SQLite would enforce it: a
+reference with a NULL in it is none (MATCH SIMPLE), the parent's collation and affinity decide
+(sqlite.org/foreignkeys.html §4.3; the unary plus takes the child's own affinity away).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apsw
+
+from towpath.checks import Progress, silent
+from towpath.tables.samples import ask, key_names, readable
+from towpath.tables.schema import ForeignKey, Schema, Table, quoted
+
+SAMPLES = 5
+SOUND, NO_TABLE, NO_KEY = "", "no parent table", "no parent key"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """One foreign key and the rows that break it."""
+
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    count: int
+    keys: tuple[str, ...]  # up to five
+    problem: str  # "", `no parent table`, `no parent key`: SQLite says "foreign key mismatch"
+
+    @property
+    def object(self) -> str:
+        """The name under which findings and decisions speak of it."""
+        return f"{self.table}.{'+'.join(self.columns)}"
+
+
+def orphans(db: apsw.Connection, schema: Schema, report: Progress = silent) -> tuple[Orphans, ...]:
+    """Check every foreign key of the moving tables; one without orphans is told with count 0.  `report` counts keys."""
+    out = []
+    for table in schema.moving:
+        for fk in table.foreign_keys:
+            out.append(_check(db, schema, table, fk))
+            report(1)
+    return tuple(out)
+
+
+def problem(schema: Schema, fk: ForeignKey) -> str:
+    """What is wrong with the declaration of a foreign key, whatever the rows are."""
+    try:
+        parent = schema.table(fk.parent)
+    except KeyError:
+        return NO_TABLE
+    if parent.kind != "table":
+        return NO_TABLE
+    known = {column.name.lower() for column in parent.columns}
+    wanted = tuple(name.lower() for name in fk.parent_columns)
+    if len(wanted) != len(fk.columns) or not set(wanted) <= known:
+        return NO_KEY
+    if tuple(sorted(wanted)) == tuple(sorted(name.lower() for name in parent.primary_key)):
+        return SOUND
+    keys = [index.columns for index in parent.indexes if index.unique and not index.partial]
+    return SOUND if any(sorted(str(name).lower() for name in key) == sorted(wanted) for key in keys) else NO_KEY
+
+
+def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey) -> Orphans:
+    wrong = problem(schema, fk)
+    child = [f"child.{quoted(name)}" for name in fk.columns]
+    present = " AND ".join(f"{name} IS NOT NULL" for name in child)
+    source = f"{quoted(table.name)} AS child"
+    if wrong == NO_TABLE or len(fk.parent_columns) != len(fk.columns):
+        condition = present
+    else:
+        parent = schema.table(fk.parent)
+        known = {column.name.lower() for column in parent.columns}
+        if any(name.lower() not in known for name in fk.parent_columns):
+            condition = present
+        else:
+            match = " AND ".join(f"parent.{quoted(p)} = +{c}" for p, c in zip(fk.parent_columns, child, strict=True))
+            # a left join: where the parent has no index, SQLite builds one for the query
+            source += f" LEFT JOIN {quoted(parent.name)} AS parent ON {match}"
+            condition = f"{present} AND parent.{quoted(fk.parent_columns[0])} IS NULL"
+    count = int(ask(db, f"SELECT count(*) FROM {source} WHERE {condition}"))
+    keys: tuple[str, ...] = ()
+    if count:
+        names = [f"child.{name}" for name in key_names(table)]
+        parts = ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in names)
+        keys = tuple(
+            ", ".join(readable(row[i], row[i + 1]) for i in range(0, len(row), 2))
+            for row in db.execute(f"SELECT {parts} FROM {source} WHERE {condition} LIMIT {SAMPLES}")
+        )
+    return Orphans(table.name, fk.columns, fk.parent, count, keys, wrong)
