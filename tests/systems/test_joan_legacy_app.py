@@ -15,7 +15,10 @@ from runbooks.joan.legacy import storage
 from runbooks.joan.legacy.app import create_app
 from runbooks.joan.legacy.generator import SCALES, generate
 from runbooks.joan.legacy.generator.people import PASSWORD
+from runbooks.joan.legacy.maintenance import MaintenanceMiddleware, MaintenanceSwitch
 from runbooks.joan.legacy.settings import Settings
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 SECRET = "a secret of this test, long enough for HS256"
 
@@ -144,6 +147,30 @@ def test_maintenance_stops_writes_only(data: Path) -> None:
             assert (await client.post("/tasks", json={})).headers["Retry-After"] == "60"
             (data / "maintenance.json").unlink()
             assert (await client.delete(f"/tasks/{task['id']}")).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_a_write_under_way_is_counted_until_it_ends(tmp_path: Path) -> None:
+    async def story() -> None:
+        arrived, finish = asyncio.Event(), asyncio.Event()
+
+        async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
+            arrived.set()
+            await finish.wait()
+            await Response("written")(scope, receive, send)
+
+        switch = MaintenanceSwitch(tmp_path / "maintenance.json")
+        app = MaintenanceMiddleware(slow_app, switch)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://joan") as client:
+            write = asyncio.create_task(client.post("/tasks"))
+            await arrived.wait()
+            switch.path.write_text("{}")
+            assert (await client.post("/tasks")).status_code == 503
+            assert (switch.on, switch.writes_in_flight) == (True, 1)
+            finish.set()
+            assert (await write).text == "written"
+            assert switch.writes_in_flight == 0
 
     asyncio.run(story())
 
