@@ -16,7 +16,7 @@ import pytest
 from towpath.cloudflare import D1
 from towpath.errors import CannotFinish, WrongUse
 from towpath.local import State, down, start, status, up
-from towpath.local.processes import marked
+from towpath.local.processes import gone, marked, still_there
 
 NAMES = {"bucket": "towpath-test", "database_id": "joan-local"}
 PATIENCE = 30.0  # seconds that a process is given to go; it takes a fraction of one
@@ -46,8 +46,7 @@ def test_a_killed_parent_takes_the_runtime_with_it(state: State, root: Path) -> 
         assert [process.name() for process in ours][1:] == ["workerd"]
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        _, left = psutil.wait_procs(ours, timeout=PATIENCE)
-    assert left == []
+        assert still_there(ours, PATIENCE) == []
     now = status(state)
     assert (now.record, now.leftovers) == (None, ())
 
@@ -59,15 +58,15 @@ def test_a_workerd_whose_node_was_killed_is_cleared_away_by_the_next_start(state
             D1(client, "joan-local").batch(["CREATE TABLE t (a)"])
         node, workerd = marked(state.folder)
         node.kill()
-        psutil.wait_procs([node], timeout=PATIENCE)
-        assert workerd.is_running()
+        assert still_there([node], PATIENCE) == []
+        assert not gone(workerd)
         now = status(state)
         assert now.record is None
         assert now.leftovers == (workerd.pid,)
         assert now.line == f"down (left over: pid {workerd.pid})"
 
         with start("joan", "local", runtime.port, root=root, state=state, **NAMES) as again:  # the same port
-            assert not workerd.is_running()
+            assert gone(workerd)
             with again.client() as client:
                 assert D1(client, "joan-local").facts().tables == (("t", 0),)
     finally:
@@ -79,9 +78,9 @@ def test_down_clears_away_a_left_over_workerd(state: State, root: Path) -> None:
     up("joan", "local", 0, root=root, state=state, **NAMES)
     node, workerd = marked(state.folder)
     node.kill()
-    psutil.wait_procs([node], timeout=PATIENCE)
+    assert still_there([node], PATIENCE) == []
     assert down(state)
-    assert not workerd.is_running()
+    assert gone(workerd)
 
 
 def test_a_runtime_that_lives_but_does_not_answer_is_replaced(state: State, root: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_runtime_that_lives_but_does_not_answer_is_replaced(state: State, root
         second, started = up("joan", "local", first.port, root=root, state=state, **NAMES)
         assert started
         assert second.pid != first.pid
-        assert not workerd.is_running()
+        assert gone(workerd)
         assert status(state).answering
     finally:
         down(state)

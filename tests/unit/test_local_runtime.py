@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from towpath.cloudflare import D1
@@ -95,7 +94,7 @@ def test_up_status_down(tmp_path: Path) -> None:
 
         other, started = up("joan", "local", 0, root=root, bucket="another", database_id="joan-local")
         assert started
-        assert not psutil.pid_exists(first.pid)
+        assert status(state).record.pid == other.pid != first.pid
         with other.client() as client:
             assert D1(client, "joan-local").facts().tables == (("t", 0),)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def marked(folder: Path) -> list[psutil.Process]:
         if not name.startswith(("node", "workerd", "MainThread")):
             continue
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) == str(folder) and not gone(process):
                 found.append(process)
     return sorted(found, key=lambda process: float(process.info["create_time"]))
 
@@ -34,7 +35,7 @@ def alive(pid: int, created: float) -> bool:
     """True if that very process lives, not another one that got its number."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - created) < 1.0 and not gone(process)
     except psutil.Error:
         return False
 
@@ -44,11 +45,29 @@ def end(processes: Sequence[psutil.Process], patience: float = POLITE) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, stubborn = psutil.wait_procs(processes, timeout=patience)
+    stubborn = still_there(processes, patience)
     for process in stubborn:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(stubborn, timeout=patience)
+    still_there(stubborn, patience)
+
+
+def gone(process: psutil.Process) -> bool:
+    """True if the process has ended, reaped or not: in a container nobody may reap an orphan for a long time."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def still_there(processes: Sequence[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Those of the processes that have not ended after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    left = [process for process in processes if not gone(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = [process for process in left if not gone(process)]
+    return left
 
 
 def free(port: int) -> bool:
