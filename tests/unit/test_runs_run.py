@@ -264,12 +264,12 @@ def test_findings_are_judged_with_the_files_of_the_plan(toy: Any) -> None:
         "mapping.yaml",
         "decisions:\n"
         "  - {code: TB203, object: a.b, do: park, reason: r}\n"
-        "  - {code: TB301, object: x, do: y, reason: r}\n",
+        "  - {code: TB110, object: x, do: binary, reason: r}\n",
     )
     toy.write("waivers.yaml", "- {code: TB203, object: a.b, count: 2, owner: Ada, reason: r, expires: 2999-01-01}\n")
     rules = {
         "TB203": Rule("TB203", "tables", "t", Severity.DECIDE, "a", ("park",), ("park",)),
-        "TB301": Rule("TB301", "tables", "t", Severity.DECIDE, "a", ("y",)),
+        "TB110": Rule("TB110", "tables", "t", Severity.DECIDE, "a", ("binary",)),
     }
     run = open_run("01-inventory", toy.params())
     judgement = run.judge([Finding("TB203", "a.b", 2, "2 orphans")], rules, codes=("TB2",))

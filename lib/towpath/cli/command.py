@@ -101,8 +101,8 @@ def run(
 def plan(system: System, env: Environment, param: Changes = None) -> None:
     """Print a plan and its hash.
 
-    Every file that belongs to it is validated first, and every notebook must declare the params. The plan is params, runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and
-    the approval is void.
+    Every file that belongs to it is validated first, and every notebook must declare the params. The plan is params,
+    runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and the approval is void.
 
     \b
     Example:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; errors are one line each on stderr."""
     try:
-        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        code = app(args=list(arguments) if arguments is not None else None, prog_name="towpath", standalone_mode=False)
     except PlanRefused as refused:
         for problem in refused.problems:
             _say(problem.text)

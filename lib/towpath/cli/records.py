@@ -55,8 +55,9 @@ def verify(
 ) -> None:
     """Check that a record is whole.
 
-    Every file that it names must be there and unchanged, and its parts must agree. Exit code 1, and a line for each file that is missing or was changed, when it is not. No network is needed. It says
-    nothing about the migration itself: for that, read the verdicts.
+    Every file that it names must be there and unchanged, and its parts must agree. Exit code 1, and a line for each
+    thing that is wrong, when they are not. No network is needed. It says nothing about the migration itself: for that,
+    read the verdicts.
 
     \b
     Examples:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from towpath.checks import Decision
+from towpath.plan.answers import decision_problem
 from towpath.plan.document import Document
 from towpath.plan.params import read_document
 from towpath.plan.problems import PlanRefused, Problem, from_validation, inline_secrets, refuse
@@ -139,6 +140,10 @@ def load_mapping(path: Path, shown: str, system: str) -> SystemMapping:
         what = f"{mapping.system!r} is not the system of this folder"
         raise refuse("PL003", shown, "system", what, step, document.line(("system",)))
     once(document, mapping.decisions, "decisions")
+    rows = enumerate(mapping.decisions)
+    wrong = (decision_problem(document, ("decisions", n), row.code, row.do) for n, row in rows)
+    if problems := [problem for problem in wrong if problem is not None]:
+        raise PlanRefused(problems)
     return mapping
 
 

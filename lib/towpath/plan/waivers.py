@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from towpath.checks import Waiver
+from towpath.plan.answers import waiver_problem
 from towpath.plan.document import Document
 from towpath.plan.mapping import CODE, once
 from towpath.plan.params import read_document
@@ -65,4 +66,7 @@ def load_waivers(path: Path, shown: str) -> tuple[Waiver, ...]:
     except ValidationError as error:
         raise PlanRefused(from_validation(error, _Rows, around)) from None
     once(around, known.waivers, "waivers")
+    wrong = (waiver_problem(around, ("waivers", n), row.code) for n, row in enumerate(known.waivers))
+    if problems := [problem for problem in wrong if problem is not None]:
+        raise PlanRefused(problems)
     return tuple(Waiver(r.code, r.object, r.count, r.owner, r.reason, r.expires) for r in known.waivers)

@@ -59,6 +59,8 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
     plan = make_plan(params, root)
     approval = approval_of(plan)
     phases = chosen(plan, order)
+    if plan.params.run_id:
+        RunFolder.open(root, plan.system, plan.environment, plan.params.run_id)
     for phase in phases:
         check_parameters(root, notebook_path(root, phase))
     lock = Lock(environment_folder(root, plan.system, plan.environment))
