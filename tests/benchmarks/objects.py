@@ -2,8 +2,8 @@
 
     python tests/benchmarks/objects.py [--files 2000] [--size 100000] [--workers 1,2,4,8]
 
-The limits are measured in the same run, with as many workers: `raw put` sends bodies that are ready in memory, `raw get`
-fetches and hashes.  Neither lists, reads a disk, checks or remembers anything.  Ratios count, not seconds.
+The limits are measured in the same run, with as many workers: `raw put` sends bodies that are ready in memory,
+`raw get` fetches and hashes.  Neither lists, reads a disk, checks or remembers anything.  Ratios count, not seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.local import State, start
-from towpath.objects import Bucket, Manifest, compare, entries, upload, walk, write
+from towpath.objects import Bucket, compare, entries, upload, walk, write
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET, ROUNDS = "bench", 3
@@ -72,7 +72,7 @@ def make(source: Path, files: int, size: int) -> dict[str, bytes]:
 
 
 def measure(source: Path, bodies: dict[str, bytes], s3: Any, workers: int) -> list[Measured]:
-    """All kinds of work with this number of workers; limits and our own take turns, so that both see the same machine."""
+    """All kinds of work with this number of workers; limits and ours take turns, so that both see the same machine."""
     digests = {key: base64.b64encode(hashlib.md5(body).digest()).decode() for key, body in bodies.items()}
 
     def put(key: str) -> None:
@@ -88,24 +88,23 @@ def measure(source: Path, bodies: dict[str, bytes], s3: Any, workers: int) -> li
 
     times: dict[str, list[float]] = {}
 
-    def timed(work: str, function: Callable[[], Any]) -> Any:
+    def timed(work: str, function: Callable[..., Any], *given: Any, **options: Any) -> Any:
         began = time.perf_counter()
-        answer = function()
+        answer = function(*given, **options)
         times.setdefault(work, []).append(time.perf_counter() - began)
         return answer
 
     for _ in range(ROUNDS):
         empty(s3)
-        timed("raw put", lambda: many(put))
-        timed("raw get", lambda: many(get))
+        timed("raw put", many, put)
+        timed("raw get", many, get)
         empty(s3)
-        inventory = timed("walk", lambda: walk(source, ["attachments"]))
-        objects = entries(inventory)
-        manifest: Manifest = timed("manifest", lambda: write(source.parent / "m.jsonl", objects, inventory.prefixes))
-        uploaded = timed("upload", lambda: upload(manifest, source, s3, BUCKET, workers=workers))
-        again = timed("upload again", lambda: upload(manifest, source, s3, BUCKET, workers=workers))
-        proof = timed("compare", lambda: compare(manifest, s3, BUCKET, workers=workers))
-        by_etag = timed("compare by etag", lambda: compare(manifest, s3, BUCKET, by="etag", workers=workers))
+        inventory = timed("walk", walk, source, ["attachments"])
+        manifest = timed("manifest", write, source.parent / "m.jsonl", entries(inventory), inventory.prefixes)
+        uploaded = timed("upload", upload, manifest, source, s3, BUCKET, workers=workers)
+        again = timed("upload again", upload, manifest, source, s3, BUCKET, workers=workers)
+        proof = timed("compare", compare, manifest, s3, BUCKET, workers=workers)
+        by_etag = timed("compare by etag", compare, manifest, s3, BUCKET, by="etag", workers=workers)
         if (uploaded.sent, again.skipped) != (len(bodies), len(bodies)) or not (proof.equal and by_etag.equal):
             raise RuntimeError("the benchmark's own upload was not proved")
     limits = {"upload": "raw put", "compare": "raw get"}
