@@ -1,7 +1,7 @@
 """Row types for the new Worker: what D1 answers for each table, as TypeScript interfaces.
 
-D1 answers JSON: an INTEGER is a number (rounded beyond ±2^53: such a column is typed as text, read it by CAST(… AS TEXT)), a
-BLOB is an ArrayBuffer over the binding, an infinite REAL is null.
+D1 answers JSON: an INTEGER is a number (rounded beyond ±2^53: such a column is typed as text, to be read by
+CAST(… AS TEXT)), a BLOB is an ArrayBuffer over the binding, an infinite REAL is null.
 """
 
 from __future__ import annotations
