@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -206,8 +207,8 @@ class Run:
         """
         params, plan = self.params, self.plan
         self._set(fingerprint=fingerprint)
-        step = f"towpath run {plan.system} --env {plan.environment} --run {self.run_folder.run_id} --from {self.phase}"
-        step = f"{step} --approve {plan.hash} --target {fingerprint!r}"
+        step = f"towpath run {plan.system} --env {plan.environment} --run {self.run_folder.run_id} --phase {self.phase}"
+        step = f"{step} --approve {plan.hash} --target {shlex.quote(fingerprint)}"
         if params.approved_target and params.approved_target != fingerprint:
             what = f"approved_target says {params.approved_target!r}, the target is {fingerprint!r}"
             raise WrongUse(what, object=self.phase, next="look at the target before you approve it", code="PL012")
