@@ -16,6 +16,7 @@ from towpath.runs.redaction import ANSI, mask_open_end, open_end, redact
 from towpath.secrets import known
 
 HEAD = TAIL = 4_000  # characters shown of a long text, at its beginning and at its end
+LINES = 40  # lines shown of it, at its beginning and at its end
 LINE = 64_000  # a line longer than this is passed on in pieces
 _OPEN_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*)?$")
 
@@ -52,11 +53,11 @@ class LongText:
         """What the notebook shows."""
         if not self._is_cut:
             return self._head + self._tail
-        head, tail = self._head, self._tail
+        head, tail = self._head, self._tail[-TAIL:]
         if "\n" in head:
-            head = head[: head.rindex("\n") + 1]
+            head = "".join(head[: head.rindex("\n") + 1].splitlines(keepends=True)[:LINES])
         if "\n" in tail[:-1]:
-            tail = tail[tail.index("\n") + 1 :]
+            tail = "".join(tail[tail.index("\n") + 1 :].splitlines(keepends=True)[-LINES:])
         return f"{head}\n… {self.lines:,} lines, {self.size:,} characters in all; {self._where()} …\n\n{tail}"
 
     def close(self) -> None:

@@ -51,7 +51,8 @@ def bars(title: str, alt: str, rows: Sequence[tuple[str, float]], unit: str) -> 
     for position, ((_, value), label) in enumerate(zip(rows, labels, strict=True)):
         axes.text(value + top * 0.01, position, label, va="center", ha="left", fontsize=9)
     axes.set_xlim(0, top * 1.18)
-    axes.set_xlabel(unit)
+    axes.xaxis.set_visible(False)  # each bar says its value
+    axes.spines["bottom"].set_visible(False)
     numbers = table([[name, value] for name, value in rows], ["", unit or "value"], title)
     return _shown(figure, alt, numbers)
 

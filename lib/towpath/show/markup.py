@@ -56,7 +56,9 @@ def number(value: float, digits: int = 2) -> str:
     """A number with thousands separators; whole numbers stay whole, small fractions keep three significant digits."""
     if isinstance(value, int) or (value == int(value) if abs(value) < 1e15 else False):
         return f"{int(value):,}"
-    return f"{value:,.{digits}f}" if abs(value) >= 1 else f"{value:.3g}"
+    if abs(value) >= 1:
+        return f"{value:,.{0 if abs(value) >= 1000 else digits}f}"
+    return f"{value:.3g}"
 
 
 def amount(value: float, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables for people: text left, numbers right with thousands separators, what needs attention first, long ones folded."""
+"""Tables for people: text left, numbers right with separators, what needs attention first, long ones folded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from towpath.show.markup import COLOURS, ORDER, Shown, chip, escaped, number
 
 OPEN_ROWS = 20  # rows shown before a table folds
 MOST_ROWS = 1_000  # rows that a page holds at all; the rest is in the result file
+SHORT = 24  # characters of a text that stays on one line
 WIDEST = 60  # characters of a text cell in plain text
 _BORDER = "border-bottom:1px solid #8885"
 _PAD = "padding:.25em .7em;vertical-align:top"
@@ -64,7 +65,8 @@ def sql_side_by_side(
             two = new[i] if i < len(new) else None
             same = kind == "equal"
             rows.append(
-                _sql_cell(one, " " if same else "−", "#b3261e") + _sql_cell(two, " " if same else "+", "#137333")
+                _sql_cell(one, " " if same else "−", COLOURS[Verdict.FAIL])
+                + _sql_cell(two, " " if same else "+", COLOURS[Verdict.PASS])
             )
         plain += [f"  {line}" for line in old] if kind == "equal" else [f"- {x}" for x in old] + [f"+ {x}" for x in new]
     head = "".join(f'<th scope="col" style="text-align:left;{_PAD}">{escaped(name)}</th>' for name in names)
@@ -130,8 +132,12 @@ def _grid(rows: Sequence[Sequence[Any]], columns: Sequence[str], right: set[int]
 def _cell(value: Any, side: str) -> str:
     if isinstance(value, Verdict):
         return f'<td style="text-align:left;{_PAD}">{chip(value)}</td>'
-    style = "white-space:nowrap;font-variant-numeric:tabular-nums" if side == "right" else "overflow-wrap:anywhere"
-    return f'<td style="text-align:{side};{_PAD};{style}">{escaped(_said(value))}</td>'
+    text = _said(value)
+    if side == "right":
+        style = "white-space:nowrap;font-variant-numeric:tabular-nums"
+    else:
+        style = "white-space:nowrap" if len(text) <= SHORT else "min-width:13em;overflow-wrap:break-word"
+    return f'<td style="text-align:{side};{_PAD};{style}">{escaped(text)}</td>'
 
 
 def _sql_cell(line: str | None, mark: str, colour: str) -> str:
@@ -159,6 +165,3 @@ def _text(rows: Sequence[Sequence[Any]], columns: Sequence[str], caption: str, r
 def _cut(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
-
-
-__all__ = ["COLOURS", "check_table", "sql_side_by_side", "table"]
