@@ -76,7 +76,8 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
         dates = {form: tally.letters[one] for one, form in DATE_FORMS.items() if tally.letters.get(one)}
         dates = dates if any(form in DATED_FORMS for form in dates) else {}
     if nulls and (column.notnull or column.key):
-        samples["null"] = keys(db, table, f"{name} IS NULL")
+        # not IS NULL, which SQLite takes for false where the column says NOT NULL
+        samples["null"] = keys(db, table, f"typeof({name}) = 'null'")
     if tally.impossible:
         day = f"substr({name}, 1, 10)"
         shape = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
