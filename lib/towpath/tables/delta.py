@@ -39,12 +39,14 @@ def write_delta(
     triggers: Sequence[Named],
     plan: str,
     source: dict[str, Any],
+    rebuild: Sequence[str] = (),
 ) -> Manifest:
     """Write the chunks of a delta and the manifest of the new state into the new snapshot's folder.
 
-    `triggers` are those of the target, as its schema was converted: they rest while the delta is written.
+    `triggers` are those of the target, as its schema was converted: they rest while the delta is written.  `rebuild`
+    are statements to run after the rows, for what those triggers keep up to date.
     """
-    delta = _Delta(new, changes, triggers)
+    delta = _Delta(new, changes, triggers, rebuild)
     writer = ChunkWriter(new.folder, f"{base.id}-{new.prefix}")
     for old in new.folder.glob("*.chunks"):
         old.unlink()
@@ -76,9 +78,12 @@ def write_delta(
 
 
 class _Delta:
-    def __init__(self, new: Exporter, changes: dict[str, TableChanges], triggers: Sequence[Named]) -> None:
+    def __init__(
+        self, new: Exporter, changes: dict[str, TableChanges], triggers: Sequence[Named], rebuild: Sequence[str]
+    ) -> None:
         self.new = new
         self.triggers = triggers
+        self.rebuild = rebuild
         self.changes = changes
         self.changed = [change for change in changes.values() if change.count]  # parents first
 
@@ -102,6 +107,8 @@ class _Delta:
         if sequences:
             for sql in sequence_statements(self.new.schema.sequences):
                 yield item(sql.encode()), 0
+        for sql in self.rebuild:
+            yield item(sql.encode()), 0
         for trigger in triggers:
             yield item(trigger.sql.encode()), 0
 

@@ -47,6 +47,10 @@ class Exporter:
         self.prefix = prefix or hashlib.sha256(str(dt.datetime.now(dt.UTC)).encode()).hexdigest()[:12]
         self._local = threading.local()
 
+    def close(self) -> None:
+        """Close the snapshot."""
+        self.db.close()
+
     def export(self, plan: str, source: dict[str, Any], report: Progress = silent) -> Manifest:
         """Write chunks and manifest; `report` counts rows.  Raises CannotFinish on a full disk, BadInput on a circle of
         tables too large for one transaction; there is no manifest then."""

@@ -1,0 +1,144 @@
+"""06-cutover: the source frozen, what changed since the snapshot applied, everything proved again.
+
+Nothing here moves traffic: the source stays frozen when the phase ends, and the new side takes over by the runbook.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+
+import towpath.workbench.export as exporting
+from towpath import objects
+from towpath.checks import Check, Progress, Verdict
+from towpath.errors import CannotFinish
+from towpath.tables import changes as tables
+from towpath.tables import load as loading
+from towpath.tables import virtual
+from towpath.tables.acceptance import received
+from towpath.tables.changes import TableChanges
+from towpath.tables.delta import write_delta
+from towpath.tables.export import Exporter
+from towpath.tables.manifest import Manifest
+from towpath.tables.schema import Named
+from towpath.workbench.rules import RULES
+from towpath.workbench.workbench import OBJECTS, State, Workbench
+
+QUIET_SECONDS = 1.0  # without a commit, before the writes under way count as ended
+SETTLE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """The moment since which the source may not change."""
+
+    started: float  # monotonic seconds
+    at: str  # UTC
+    version: int  # of the data, as SQLite counts commits of others
+    approved: bool
+
+
+def freeze(bench: Workbench) -> Freeze:
+    """Switch the application's writes off, and remember the state of its data.
+
+    A dry run leaves the switch alone: what it then shows may be overtaken by the application.
+    """
+    approved = bench.run.approve_write(bench.fingerprint)
+    switch = bench.run.source("source_maintenance_switch")
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    if approved:
+        draft = switch.with_name(switch.name + ".tmp")
+        draft.write_text(json.dumps({"since": at, "by": f"towpath {bench.run.run_folder.run_id}"}), encoding="utf-8")
+        os.replace(draft, switch)  # noqa: PTH105 - atomic: the application reads it at any moment
+        found = f"{bench.params.source_maintenance_switch} since {at}"
+        _report(bench, "CU101", "switch", "on", found, switch.is_file())
+    started = time.monotonic()
+    return Freeze(started, at, _quiet(bench) if approved else 0, approved)
+
+
+def _quiet(bench: Workbench) -> int:
+    """Wait until writes that were under way have ended; return the version of the data then."""
+    last, since, end = -1, time.monotonic(), time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < end:
+        version = int(bench.source.pragma("data_version"))
+        if version != last:
+            last, since = version, time.monotonic()
+        elif time.monotonic() - since >= QUIET_SECONDS:
+            return version
+        time.sleep(0.05)
+    raise CannotFinish(
+        f"the source is still written to {SETTLE_SECONDS} s after the switch",
+        object=bench.params.source_maintenance_switch,
+        next="stop the application that ignores the switch, then run 06-cutover again",
+        code="CU101",
+    )
+
+
+def snapshot(bench: Workbench, report: Progress) -> Exporter:
+    """The last snapshot of the source; its orphans are judged like those of the first."""
+    exporter = exporting.snapshot(bench, report)
+    exporting.judge_references(bench, exporter)
+    return exporter
+
+
+def changes(bench: Workbench, base: State, final: Exporter, report: Progress) -> dict[str, TableChanges]:
+    """What changed since the last snapshot that was exported; `report` counts rows."""
+    found = tables.find_changes(base.manifest, base.exporter, final, report)
+    bench.run.number("changed_rows", sum(change.count for change in found.values()), "rows")
+    return found
+
+
+def rows(
+    bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges], freeze: Freeze, report: Progress
+) -> Manifest | None:
+    """Write the delta down and apply it; `report` counts rows.  None in a dry run."""
+    if not freeze.approved:
+        return None
+    loading.load(bench.d1, base.folder, base.manifest)  # sends only what an earlier attempt left out
+    source = asdict(bench.facts)
+    again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
+    made = write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
+    loading.load(bench.d1, final.folder, made, report)
+    for check in received(bench.d1, made):
+        _report(bench, "CU103", check.object, check.expected, check.found, check.verdict is Verdict.PASS)
+    bench.run.number("rows", made.rows, "rows")
+    return made
+
+
+def files(bench: Workbench, base: State, final: Exporter, freeze: Freeze, report: Progress) -> objects.Delta:
+    """Apply what changed among the files; `report` counts bytes and deletions."""
+    exporting.files(bench, final, report)
+    found = objects.delta(base.objects, objects.read(final.folder / OBJECTS))
+    if freeze.approved:
+        root = bench.run.source("source_files")
+        done = objects.apply_delta(found, root, bench.s3, bench.params.r2_bucket, report)
+        bench.run.add(done.checks)
+    bench.run.number("changed_files", len(found.put) + len(found.delete), "files")
+    return found
+
+
+def still_frozen(bench: Workbench, freeze: Freeze) -> float:
+    """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far."""
+    version = int(bench.source.pragma("data_version"))
+    found = "unchanged" if version == freeze.version else "changed by another connection"
+    seconds = time.monotonic() - freeze.started
+    if freeze.approved:
+        _report(bench, "CU102", "source", "unchanged", f"{found} since {freeze.at}", version == freeze.version)
+        budget = 60 * bench.run.plan.runbook.step(bench.run.phase).minutes
+        _report(bench, "CU104", "freeze", f"under {budget} s", f"{seconds:.1f} s", seconds < budget)
+        bench.run.number("freeze_seconds", round(seconds, 3), "s")
+    return seconds
+
+
+def _triggers(bench: Workbench, final: Exporter) -> list[Named]:
+    """The target's triggers, with the table that each belongs to."""
+    tables_of = {trigger.name.lower(): trigger.table for trigger in final.schema.triggers}
+    return [Named(t.name, t.sql, tables_of[t.name.lower()]) for t in bench.conversion.triggers]
+
+
+def _report(bench: Workbench, code: str, object: str, expected: str, found: str, ok: bool) -> None:
+    step = "" if ok else RULES[code].advice
+    bench.run.add([Check(code, "cutover", object, expected, found, Verdict.PASS if ok else Verdict.FAIL, step)])

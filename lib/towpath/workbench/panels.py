@@ -1,0 +1,202 @@
+"""What a reader of a notebook sees of the surfaces' values: tables, side by sides, charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from towpath import objects, show
+from towpath.checks import Comparison, Verdict
+from towpath.cloudflare.prices import Estimate
+from towpath.tables.census import ColumnProfile, Profile
+from towpath.tables.changes import TableChanges
+from towpath.tables.conversion import KEPT, Conversion
+from towpath.tables.manifest import Manifest
+from towpath.tables.orphans import Orphans
+from towpath.tables.schema import Schema
+from towpath.tables.source import SourceFacts
+from towpath.workbench.workbench import Workbench
+
+
+def source_facts(facts: SourceFacts) -> show.Shown:
+    """What the source file says of itself."""
+    wal = "no -wal file" if facts.wal_bytes is None else f"{facts.wal_bytes:,} bytes in -wal, read too"
+    rows = [
+        ("file", facts.path),
+        ("size", f"{facts.bytes:,} bytes in {facts.pages:,} pages of {facts.page_size:,}"),
+        ("journal", f"{facts.journal_mode}; {wal}"),
+        ("encoding", facts.encoding),
+        ("written by SQLite", facts.sqlite_version),
+        ("user_version, application_id", f"{facts.user_version}, {facts.application_id}"),
+    ]
+    return show.table(rows, ("Fact", "Value"), "The source file", numeric=())
+
+
+def schema_objects(schema: Schema) -> show.Shown:
+    """Every table with what hangs on it."""
+    rows = [
+        (
+            t.name,
+            t.kind + (", WITHOUT ROWID" if t.without_rowid else "") + (", STRICT" if t.strict else ""),
+            len(t.columns),
+            ", ".join(t.primary_key) or "none",
+            len(t.foreign_keys),
+            len(t.indexes),
+            sum(trigger.table.lower() == t.name.lower() for trigger in schema.triggers),
+        )
+        for t in schema.tables
+    ]
+    views = ", ".join(view.name for view in schema.views) or "none"
+    columns = ("Table", "Kind", "Columns", "Primary key", "Foreign keys", "Indexes", "Triggers")
+    title = f"{len(schema.tables)} tables, {len(schema.triggers)} triggers; views: {views}"
+    return show.table(rows, columns, title)
+
+
+def census(profile: Profile) -> show.Shown:
+    """The census, one row a column, what is remarkable in words."""
+    rows = [
+        (table.name, c.name, c.nulls, c.integers, c.reals, c.texts, c.blobs, _range(c), _remarkable(c))
+        for table in profile.tables
+        for c in table.columns
+    ]
+    columns = ("Table", "Column", "NULL", "Integer", "Real", "Text", "Blob", "Range or longest", "Remarkable")
+    title = f"Census of {profile.rows:,} rows: how every value is stored"
+    return show.table(rows, columns, title, numeric=("NULL", "Integer", "Real", "Text", "Blob"))
+
+
+def _range(c: ColumnProfile) -> str:
+    if c.integers:
+        return f"{c.least_integer:,} … {c.largest_integer:,}"
+    if c.texts or c.blobs:
+        return f"up to {max(c.longest_text, c.longest_blob):,} bytes"
+    return f"{c.least_real:g} … {c.largest_real:g}" if c.least_real is not None else ""
+
+
+def _remarkable(c: ColumnProfile) -> str:
+    words = [
+        (c.beyond_safe, "beyond ±2^53"),
+        (c.infinities, "infinite"),
+        (c.nul_texts, "with NUL"),
+        (c.invalid_texts, "not UTF-8"),
+        (c.replaced_texts, "with U+FFFD"),
+        (c.numeric_texts, "numbers as text"),
+        (c.impossible_dates, "impossible dates"),
+    ]
+    said = [f"{count:,} {what}" for count, what in words if count]
+    forms = [f"{count:,} × {form}" for form, count in sorted(c.dates.items(), key=lambda item: -item[1])]
+    return "; ".join([*said, *forms])
+
+
+def foreign_keys(found: Sequence[Orphans]) -> show.Shown:
+    """Every foreign key with the rows that break it, the broken ones first."""
+    rows = [
+        (o.object, o.parent, o.count, ", ".join(o.keys) or "", o.problem)
+        for o in sorted(found, key=lambda o: (-o.count, o.object))
+    ]
+    broken = sum(o.count for o in found)
+    title = f"{len(found)} foreign keys; {broken} rows name a parent that is not there"
+    return show.table(rows, ("Reference", "Parent", "Rows without parent", "Keys", "Problem"), title)
+
+
+def files(inventory: objects.Inventory, closure: objects.Closure) -> show.Shown:
+    """The files by content type."""
+    rows = [(kind or "unknown", count, size) for kind, count, size in inventory.types()]
+    title = (
+        f"{inventory.objects:,} files, {inventory.bytes:,} bytes; {closure.rows:,} rows name files, "
+        f"{closure.named:,} files are named by a row"
+    )
+    return show.table(rows, ("Content type", "Files", "Bytes"), title)
+
+
+def cost(estimate: Estimate) -> show.Shown:
+    """What the load takes of the free plan's allowances, as a chart with its numbers."""
+    allowances = [
+        show.Allowance(f"{line.dimension} (per {line.period})", line.measured, line.included_free, line.unit)
+        for line in estimate.lines
+    ]
+    over = [line.dimension for line in estimate.lines if not line.fits_free]
+    said = f"over the free allowance: {', '.join(over)}" if over else "everything within the free allowances"
+    alt = f"Bars: the load against the free plan's allowances; {said}"
+    return show.usage_chart("The load against the free plan", alt, allowances)
+
+
+def cost_lines(estimate: Estimate) -> show.Shown:
+    """The same against the paid plan, with its cost."""
+    rows = [(x.dimension, x.measured, x.unit, x.included_paid, x.cost, x.free_days) for x in estimate.lines]
+    columns = ("Dimension", "Measured", "Unit", "Included, paid plan", "Cost beyond it, USD", "Days on the free plan")
+    title = f"Paid plan: {estimate.usage_cost:.2f} USD beyond its allowances; free plan: {estimate.free_days} days"
+    return show.table(rows, columns, title)
+
+
+def account(conversion: Conversion) -> show.Shown:
+    """What became of every object of the source, what changed first."""
+    ordered = sorted(conversion.accounting, key=lambda a: (a.outcome == KEPT, a.kind, a.name))
+    rows = [(a.kind, a.name, a.outcome, ", ".join(a.codes), a.reason) for a in ordered]
+    counts = {o: sum(a.outcome == o for a in conversion.accounting) for o in ("kept", "changed", "dropped")}
+    title = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    return show.table(
+        rows, ("Kind", "Object", "Outcome", "Codes", "Reason"), f"{len(rows)} objects: {title}", numeric=()
+    )
+
+
+def columns_changed(conversion: Conversion) -> show.Shown:
+    """Every column whose declared type changed, and why."""
+    rows = [
+        (table.name, c.name, c.source_type or "none", c.target_type or "none", c.code, c.reason)
+        for table in conversion.tables
+        for c in table.columns
+        if c.code
+    ]
+    columns = ("Table", "Column", "Source type", "D1 type", "Code", "Why")
+    return show.table(
+        rows, columns, f"{len(rows)} columns change their declared type; none changes a value", numeric=()
+    )
+
+
+def side_by_side(conversion: Conversion) -> show.Shown:
+    """The whole schema, source beside target."""
+    before = "\n\n".join(table.source.sql for table in conversion.tables)
+    after = "\n\n".join(table.sql for table in conversion.tables)
+    return show.sql_side_by_side(before, after, "CREATE TABLE, as it is and as it will be", ("Source", "D1"))
+
+
+def manifest(made: Manifest) -> show.Shown:
+    """A snapshot, table by table."""
+    chunks = {name: [c for c in made.chunks if c.table == name] for name in (t.name for t in made.tables)}
+    rows = [
+        (
+            t.name,
+            t.rows,
+            made.parked.get(t.name, 0),
+            len(t.pages),
+            len(chunks[t.name]),
+            sum(c.size for c in chunks[t.name]),
+            ", ".join(part.strip('"') for part in t.key),
+        )
+        for t in made.tables
+    ]
+    columns = ("Table", "Rows", "Parked", "Pages", "Chunks", "Bytes of SQL", "Paged by")
+    title = f"Snapshot {made.id}: {made.rows:,} rows in {len(made.chunks):,} chunks, tables in load order"
+    return show.table(rows, columns, title)
+
+
+def comparison(bench: Workbench, found: Comparison) -> show.Shown:
+    """Differences by name with both values; the tables that are equal, in one sentence."""
+    del bench
+    rows = [(d.object, d.key, d.column or "(whole row)", d.kind, d.expected, d.found) for d in found.differences]
+    looked = ", ".join(f"{count:,} {what}" for what, count in found.compared.items())
+    title = f"{len(rows)} differences in {looked}" if rows else f"No difference in {looked}"
+    return show.table(rows, ("Object", "Key", "Column", "Kind", "Expected", "Found"), title, numeric=())
+
+
+def changes(found: dict[str, TableChanges]) -> show.Shown:
+    """What changed in each table since the snapshot."""
+    rows = [(n, len(c.inserted), len(c.updated), len(c.deleted)) for n, c in found.items() if c.count]
+    total = sum(c.count for c in found.values())
+    title = f"{total:,} rows changed in {len(rows)} of {len(found)} tables since the snapshot"
+    return show.table(rows, ("Table", "Inserted", "Updated", "Deleted"), title)
+
+
+def checks(bench: Workbench) -> show.Shown:
+    """Every check of this phase."""
+    failed = sum(check.verdict is Verdict.FAIL for check in bench.run.checks)
+    return show.check_table(bench.run.checks, "Checks of this phase" if not failed else f"{failed} checks fail")

@@ -1,0 +1,19 @@
+"""The checks that belong to the joints between surfaces: closure of the census, freeze, delta."""
+
+from __future__ import annotations
+
+from towpath.checks import Rule, Severity
+from towpath.workbench.ready import RULES as READY
+
+_ROWS = (
+    ("OB200", "objects", "Rows and files are held against each other", "run 01-inventory again"),
+    ("CU101", "cutover", "The application refuses writes", "look why the maintenance switch is not obeyed"),
+    ("CU102", "cutover", "The source did not change while it was frozen", "find the writer that ignores the switch"),
+    ("CU103", "cutover", "The target receives the delta, all of it", "run 06-cutover again: it goes on from there"),
+    ("CU104", "cutover", "The freeze is as short as the runbook allows", "shorten the time between 03 and 06"),
+    ("CU105", "cutover", "The target is what the last proof says before the delta", "run 04-import again"),
+)
+RULES: dict[str, Rule] = {
+    **READY,
+    **{code: Rule(code, surface, title, Severity.REFUSE, advice) for code, surface, title, advice in _ROWS},
+}

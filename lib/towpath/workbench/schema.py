@@ -1,0 +1,57 @@
+"""02-schema: the converted schema proved, written as migration files, and applied."""
+
+from __future__ import annotations
+
+from towpath.tables import rules as table_rules
+from towpath.tables.acceptance import check, schema_unchanged
+from towpath.tables.conversion import Conversion
+from towpath.tables.proof import prove
+from towpath.tables.snapshot import schema_digest
+from towpath.tables.target import apply_migration, claim_checks
+from towpath.tables.typescript import row_types
+from towpath.workbench.inventory import STRUCTURE
+from towpath.workbench.workbench import Workbench
+
+TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql", "schema/rows.d.ts"
+
+
+def converted(bench: Workbench) -> Conversion:
+    """Convert the schema, after making sure that it is what the inventory saw."""
+    before = bench.run.read_json(STRUCTURE)["digest"]
+    bench.run.add([schema_unchanged(before, bench.schema, schema_digest(bench.schema))])
+    return bench.conversion
+
+
+def prove_conversion(bench: Workbench, conversion: Conversion) -> None:
+    """Create the target's schema in memory under D1's rules, and read back what it declares."""
+    bench.run.add(prove(conversion, bench.schema, bench.limits))
+    bench.run.judge(conversion.findings(), table_rules.RULES, ["TB3"])
+
+
+def write_files(bench: Workbench, conversion: Conversion) -> list[str]:
+    """Write the migration files and the TypeScript row types into the run."""
+    texts = {
+        TABLES: conversion.migration_tables(),
+        AFTER: conversion.migration_after(),
+        TYPES: row_types(conversion, bench.profile),
+    }
+    for name, text in texts.items():
+        path = bench.run.output(name)
+        path.write_text(text, encoding="utf-8")
+        bench.run.artefact(path)
+    return [f"{name}: {len(text):,} bytes" for name, text in texts.items()]
+
+
+def apply(bench: Workbench, conversion: Conversion) -> str:
+    """Apply the first migration to an empty target, in one transaction; a dry run says what it would do."""
+    claim_checks(bench.d1, bench.claim)
+    if not bench.run.approve_write(bench.fingerprint):
+        return f"dry run: nothing was written; {len(conversion.tables)} tables would be created"
+    done = apply_migration(bench.d1, "0001_tables.sql", conversion.table_statements, bench.claim)
+    there = {name.lower() for name, _ in bench.d1.facts().tables}
+    missing = [table.name for table in conversion.tables if table.name.lower() not in there]
+    found = f"{len(conversion.tables) - len(missing)} tables there, {done}"
+    bench.run.add(
+        [check("TB401", "0001_tables.sql", f"{len(conversion.tables)} tables", found, not missing, missing[:5])]
+    )
+    return found

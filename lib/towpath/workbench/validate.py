@@ -1,0 +1,61 @@
+"""05-validate: every cell, every byte, and every reference between them."""
+
+from __future__ import annotations
+
+import json
+
+from towpath import objects
+from towpath.checks import Comparison, Progress
+from towpath.tables.acceptance import constraints, schema_present, sequences
+from towpath.tables.compare import compare
+from towpath.workbench.workbench import State, Workbench
+
+DIFFERENCES = "validate/differences.jsonl"
+
+
+def rows(bench: Workbench, report: Progress, state: State | None = None) -> Comparison:
+    """Compare every cell of every row with the newest snapshot; `report` counts rows."""
+    state = state or bench.state
+    found = compare(bench.d1, state.manifest, state.exporter.db, state.exporter.relations, report)
+    bench.run.add(found.checks)
+    for name, value in found.compared.items():
+        bench.run.number(name, value, name)
+    _keep(bench, found, "tables")
+    return found
+
+
+def files(bench: Workbench, report: Progress, state: State | None = None) -> Comparison:
+    """Fetch every object and compare its SHA-256; `report` counts bytes."""
+    manifest = (state or bench.state).objects
+    found = objects.compare(manifest, bench.s3, bench.params.r2_bucket, report)
+    bench.run.add(found.checks)
+    bench.run.number("files", manifest.objects, "files")
+    _keep(bench, found, "objects")
+    return found
+
+
+def _keep(bench: Workbench, found: Comparison, surface: str) -> None:
+    """Every difference goes into the record, not only those that the page shows."""
+    if found.differences:
+        path = bench.run.output(DIFFERENCES.replace("differences", f"{surface}-differences"))
+        with path.open("w", encoding="utf-8") as file:
+            for d in found.differences:
+                row = {s: getattr(d, s) for s in ("object", "key", "column", "kind", "expected", "found")}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        bench.run.artefact(path)
+
+
+def around_the_rows(bench: Workbench, state: State | None = None) -> None:
+    """Constraints, sequences and schema of the target, asked of the target itself."""
+    state = state or bench.state
+    bench.run.add(constraints(bench.d1, [table.name for table in bench.conversion.tables]))
+    bench.run.add(sequences(bench.d1, state.manifest))
+    bench.run.add(schema_present(bench.d1, [*bench.conversion.table_statements, *bench.conversion.after_statements]))
+
+
+def closure(bench: Workbench, state: State | None = None) -> None:
+    """Rows read back from D1 against keys listed from R2: what an application will find."""
+    state = state or bench.state
+    bucket = objects.Bucket(bench.s3, bench.params.r2_bucket)
+    keys = (found.key for found in bucket.list(state.objects.prefixes))
+    bench.run.add(objects.target_closure(bench.target_references(), keys, state.decided, bench.params.r2_bucket))

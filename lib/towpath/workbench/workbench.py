@@ -1,0 +1,265 @@
+"""Connections and states of one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from towpath import objects, show
+from towpath.checks import Decision, Finding, Verdict
+from towpath.cloudflare import D1, Client, prices
+from towpath.cloudflare.limits import Limits
+from towpath.cloudflare.r2 import r2
+from towpath.errors import WrongUse
+from towpath.runs.attempt import Run
+from towpath.tables.census import Profile
+from towpath.tables.conversion import Conversion
+from towpath.tables.convert import convert
+from towpath.tables.export import Exporter
+from towpath.tables.manifest import NAME as MANIFEST
+from towpath.tables.manifest import Manifest, read_manifest
+from towpath.tables.schema import Schema, quoted, reflect
+from towpath.tables.snapshot import FILE
+from towpath.tables.source import SourceFacts, identity, open_source, read_facts
+
+TITLES = {
+    "00-ready": "Is everything here that the move needs?",
+    "01-inventory": "What the source holds, and what stands in the way",
+    "02-schema": "The schema of the target",
+    "03-export": "One consistent snapshot, ready to send",
+    "04-import": "Every row and every file, exactly once",
+    "05-validate": "Is every cell and every byte there?",
+    "06-cutover": "Freeze, delta, proof",
+}
+SNAPSHOT, OBJECTS, DECIDED, PROFILE = "snapshot", "objects.jsonl", "decided.json", "inventory/profile.json"
+ATTACHMENTS = "attachments"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the target should hold: a snapshot of the rows, and the list of files that went with it."""
+
+    folder: Path
+    manifest: Manifest
+    exporter: Exporter
+
+    @property
+    def objects(self) -> objects.Manifest:
+        """The files of this state."""
+        return objects.read(self.folder / OBJECTS)
+
+    @property
+    def decided(self) -> list[tuple[Finding, Decision]]:
+        """What was decided about its files."""
+        rows = json.loads((self.folder / DECIDED).read_text(encoding="utf-8"))
+        return [(Finding(**{**f, "samples": tuple(f["samples"])}), Decision(**d)) for f, d in rows]
+
+
+def keep_decided(folder: Path, decided: Sequence[tuple[Finding, Decision]]) -> None:
+    """Write down, beside a snapshot, what was decided about its files."""
+    rows = [(asdict(finding), asdict(decision)) for finding, decision in decided]
+    (folder / DECIDED).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+class Workbench:
+    """Opens what the params name, when it is first asked for; `close` closes what was opened."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.params, self.root = run, run.params, run.root
+        self._stack = ExitStack()
+        self._banner: show.Banner | None = None
+
+    # -- the two ends
+
+    @cached_property
+    def source(self) -> apsw.Connection:
+        """The source database, for reading only.  Raises BadInput."""
+        db = open_source(self.run.source("source_database"), closed_cleanly=self.params.source_closed_cleanly)
+        self._stack.callback(db.close)
+        return db
+
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """What the source file says of itself."""
+        return read_facts(self.run.source("source_database"))
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the source declares now."""
+        return reflect(self.source)
+
+    @cached_property
+    def d1(self) -> D1:
+        """The target database."""
+        params = self.params
+        token = self.run.secret("cloudflare_token")
+        client = Client(params.cloudflare_api, params.cloudflare_account, token)
+        return D1(self._stack.enter_context(client), params.d1_database_id)
+
+    @cached_property
+    def s3(self) -> Any:
+        """The S3 client of the target bucket."""
+        access, secret = self.run.secret("r2_access_key"), self.run.secret("r2_secret_key")
+        if access is None or secret is None:
+            raise WrongUse("R2 needs two keys", object="params", next="name r2_access_key and r2_secret_key")
+        client = r2(self.params.r2_endpoint, access, secret)
+        self._stack.callback(client.close)
+        return client
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the plan that the target is on."""
+        return Limits.of(self.params.d1_plan)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The decisions of mapping.yaml."""
+        return self.run.mapping.decided()
+
+    @property
+    def claim(self) -> dict[str, str]:
+        """Whose the target is, once this run wrote to it."""
+        return {
+            "system": self.params.system,
+            "environment": self.params.environment,
+            "run": self.run.run_folder.run_id,
+        }
+
+    # -- opening and closing a phase
+
+    def open(self) -> None:
+        """Show the banner, say which source and target this phase works on, and prove that both answer."""
+        run, params = self.run, self.params
+        reads = f"{params.source_database} and {params.source_files}/"
+        writes = f"D1 {params.d1_database_name} ({params.d1_database_id}), R2 {params.r2_bucket}"
+        facts = [
+            ("System", f"{params.system}, {params.environment}"),
+            ("Source", reads),
+            ("Target", f"{writes} at {params.cloudflare_api}"),
+            ("Run", f"{run.run_folder.run_id}, {run.result.stem}"),
+            ("Plan", run.plan.hash),
+        ]
+        self._banner = show.Banner(TITLES[run.phase], facts).show()
+        if run.phase != "00-ready":
+            run.identify(source=self.source_identity, target=self.target_identity)
+
+    @property
+    def source_identity(self) -> str:
+        """The source as gates compare it: the file's name and what it declares."""
+        known = None if self.run.phase == "01-inventory" else next(self._recorded_sources(), None)
+        return known or identity(self.source, self.run.source("source_database"))
+
+    def _recorded_sources(self) -> Iterator[str]:
+        for result in reversed(list(self.run.run_folder.results())):
+            if result.source and result.phase != "00-ready" and self.run.phase == "05-validate":
+                yield result.source
+
+    @property
+    def target_identity(self) -> str:
+        """The target as gates compare it."""
+        params = self.params
+        return f"d1:{params.cloudflare_account or 'local'}/{params.d1_database_id} r2:{params.r2_bucket}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The target as a person approves it: where it is, what it is called, and how much it holds now."""
+        held = self.d1.facts()
+        rows = sum(count for _, count in held.tables)
+        files = objects.fingerprint(self.s3, self.params.r2_bucket)
+        return f"{self.target_identity} {held.name}: {len(held.tables)} tables, {rows} rows; {files.objects} objects"
+
+    def close(self, sentence: str) -> None:
+        """Close the connections, take the verdict, and rewrite the banner with it."""
+        self._stack.close()
+        verdict = self.run.close()
+        if self._banner is not None:
+            waived = sum(check.verdict is Verdict.WAIVED for check in self.run.checks)
+            accepted = f"  {waived} accepted losses, each with its waiver." if waived else ""
+            self._banner.finish(verdict, sentence + accepted)
+
+    # -- what earlier phases left
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The census that 01-inventory took."""
+        return Profile.from_json(self.run.read_json(PROFILE))
+
+    @cached_property
+    def conversion(self) -> Conversion:
+        """The target's schema, from the source's schema and the census; the same in every phase."""
+        return convert(self._known_schema, self.profile, self.decisions, self.limits)
+
+    @property
+    def _known_schema(self) -> Schema:
+        """The schema of the newest snapshot, or the source's own before there is one."""
+        return self.state.exporter.schema if next(self._states(), None) else self.schema
+
+    @cached_property
+    def state(self) -> State:
+        """The newest complete snapshot of this run.  Raises WrongUse when there is none."""
+        folder = next(self._states(), None)
+        if folder is None:
+            raise WrongUse("there is no complete snapshot in this run", object=self.run.phase, next="run 03-export")
+        return self.opened_state(folder)
+
+    def opened_state(self, folder: Path) -> State:
+        """A snapshot folder, opened."""
+        exporter = Exporter(folder / FILE, self.decisions)
+        self._stack.callback(exporter.close)
+        return State(folder, read_manifest(folder), exporter)
+
+    @property
+    def snapshot_ids(self) -> list[str]:
+        """The ids of every complete snapshot of this run."""
+        return [read_manifest(folder).id for folder in self._states()]
+
+    def _states(self) -> Iterator[Path]:
+        """Folders of complete snapshots, the newest first."""
+        for result in reversed(list(self.run.run_folder.results())):
+            relative = (result.outputs or {}).get(SNAPSHOT)
+            if relative and (folder := self.run.folder / relative) and (folder / MANIFEST).is_file():
+                yield folder
+
+    # -- rows that name files
+
+    def references(self, db: apsw.Connection) -> Iterator[tuple[str, str]]:
+        """(row, path) for every column that mapping.yaml names as holding paths, read from a SQLite database."""
+        for reference in self.run.mapping.objects.references:
+            name, column = quoted(reference.table), quoted(reference.column)
+            key = self._key_column(reference.table)
+            sql = f"SELECT {key}, {column} FROM {name} WHERE {column} IS NOT NULL"
+            yield from ((f"{reference.table} {row}", path) for row, path in db.execute(sql))
+
+    def target_references(self) -> Iterator[tuple[str, str]]:
+        """The same, read back from the target."""
+        for reference in self.run.mapping.objects.references:
+            name, column = quoted(reference.table), quoted(reference.column)
+            key, last = self._key_column(reference.table), ""
+            while True:
+                after = f" AND {key} > '{last}'" if last else ""
+                sql = f"SELECT {key}, {column} FROM {name} WHERE {column} IS NOT NULL{after} ORDER BY {key} LIMIT 5000"
+                rows = self.d1.query(sql).rows
+                yield from ((f"{reference.table} {row}", path) for row, path in rows)
+                if len(rows) < 5000:
+                    break
+                last = str(rows[-1][0]).replace("'", "''")
+
+    def _key_column(self, table: str) -> str:
+        names = self._known_schema.table(table).primary_key
+        if len(names) != 1:
+            raise WrongUse(
+                "a table that names files needs a primary key of one column", object=table, next="name another table"
+            )
+        return f"CAST({quoted(names[0])} AS TEXT)"
+
+    def estimate(self, files: int, file_bytes: int) -> prices.Estimate:
+        """What the load costs, from measured rows and files."""
+        sizes = [prices.TableSize(t.name, self.profile.table(t.name).rows, len(t.indexes)) for t in self.schema.moving]
+        return prices.load_cost(sizes, database_bytes=self.profile.database_bytes, files=files, file_bytes=file_bytes)
