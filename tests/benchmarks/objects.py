@@ -26,7 +26,8 @@ from towpath.local import State, start
 from towpath.objects import Bucket, compare, entries, upload, walk, write
 
 ROOT = Path(__file__).resolve().parents[2]
-BUCKET, ROUNDS = "bench", 3
+BUCKET, ROUNDS = "bench", 4  # rounds: an even number, in each order equally often
+LIMITS = {"upload": "raw put", "compare": "raw get"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Measured:
     work: str
     workers: int
     seconds: float
-    ratio: float | None = None  # limit's seconds / these seconds: 1.0 is as fast as the limit
+    ratio: tuple[float, float, float] | None = None  # limit's seconds / these: least, median, most over the rounds
 
 
 def main() -> int:
@@ -51,9 +52,9 @@ def main() -> int:
         bodies = make(source, given.files, given.size)
         state = State(Path(folder, "runtime"))
         with start("bench", "local", 0, bucket=BUCKET, database_id="bench", root=ROOT, state=state) as runtime:
-            for workers in map(int, given.workers.split(",")):
-                for measured in measure(source, bodies, runtime.r2(), workers):
-                    print(line(measured, given.files, given.files * given.size), flush=True)
+            counts = [int(workers) for workers in given.workers.split(",")]
+            for measured in measure(source, bodies, runtime.r2(), counts):
+                print(line(measured, given.files, given.files * given.size), flush=True)
     print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB,")
     print(f"of which {given.files * given.size / 1e6:.0f} MB are the bodies held for the raw limit")
     return 0
@@ -71,9 +72,33 @@ def make(source: Path, files: int, size: int) -> dict[str, bytes]:
     return bodies
 
 
-def measure(source: Path, bodies: dict[str, bytes], s3: Any, workers: int) -> list[Measured]:
-    """All kinds of work with this number of workers; limits and ours take turns, so that both see the same machine."""
+def measure(source: Path, bodies: dict[str, bytes], s3: Any, counts: list[int]) -> list[Measured]:
+    """All kinds of work with each number of workers.
+
+    Everything takes turns within a round, so that a machine that is busy for a while slows all of it alike; a ratio is
+    the median of the ratios within the rounds, not the ratio of two medians.
+    """
     digests = {key: base64.b64encode(hashlib.md5(body).digest()).decode() for key, body in bodies.items()}
+    rounds = [
+        {workers: one_round(source, bodies, digests, s3, workers, ours_first=bool(number % 2)) for workers in order}
+        for number, order in enumerate([counts, counts[::-1]] * (ROUNDS // 2))
+    ]
+    out = []
+    for workers in counts:
+        for work in rounds[0][workers]:
+            seconds = statistics.median(taken[workers][work] for taken in rounds)
+            limit = LIMITS.get(work)
+            ratios = [taken[workers][limit] / taken[workers][work] for taken in rounds] if limit else []
+            spread = (min(ratios), statistics.median(ratios), max(ratios)) if ratios else None
+            out.append(Measured(work, workers, seconds, spread))
+    return out
+
+
+def one_round(
+    source: Path, bodies: dict[str, bytes], digests: dict[str, str], s3: Any, workers: int, *, ours_first: bool
+) -> dict[str, float]:
+    """Seconds of every kind of work, once; the limits before or after ours, each into an empty bucket."""
+    seconds: dict[str, float] = {}
 
     def put(key: str) -> None:
         s3.put_object(Bucket=BUCKET, Key=key, Body=bodies[key], ContentMD5=digests[key])
@@ -86,33 +111,31 @@ def measure(source: Path, bodies: dict[str, bytes], s3: Any, workers: int) -> li
             for _ in pool.map(work, bodies):
                 pass
 
-    times: dict[str, list[float]] = {}
-
     def timed(work: str, function: Callable[..., Any], *given: Any, **options: Any) -> Any:
         began = time.perf_counter()
         answer = function(*given, **options)
-        times.setdefault(work, []).append(time.perf_counter() - began)
+        seconds[work] = time.perf_counter() - began
         return answer
 
-    for _ in range(ROUNDS):
+    def limits() -> None:
         empty(s3)
         timed("raw put", many, put)
         timed("raw get", many, get)
+
+    def ours() -> None:
         empty(s3)
         inventory = timed("walk", walk, source, ["attachments"])
         manifest = timed("manifest", write, source.parent / "m.jsonl", entries(inventory), inventory.prefixes)
         uploaded = timed("upload", upload, manifest, source, s3, BUCKET, workers=workers)
-        again = timed("upload again", upload, manifest, source, s3, BUCKET, workers=workers)
         proof = timed("compare", compare, manifest, s3, BUCKET, workers=workers)
+        again = timed("upload again", upload, manifest, source, s3, BUCKET, workers=workers)
         by_etag = timed("compare by etag", compare, manifest, s3, BUCKET, by="etag", workers=workers)
         if (uploaded.sent, again.skipped) != (len(bodies), len(bodies)) or not (proof.equal and by_etag.equal):
             raise RuntimeError("the benchmark's own upload was not proved")
-    limits = {"upload": "raw put", "compare": "raw get"}
-    medians = {work: statistics.median(seconds) for work, seconds in times.items()}
-    return [
-        Measured(work, workers, seconds, medians[limits[work]] / seconds if work in limits else None)
-        for work, seconds in medians.items()
-    ]
+
+    for part in (ours, limits) if ours_first else (limits, ours):
+        part()
+    return seconds
 
 
 def empty(s3: Any) -> None:
@@ -124,7 +147,7 @@ def empty(s3: Any) -> None:
 def line(measured: Measured, files: int, size: int) -> str:
     """One measurement as people read it."""
     rate = f"{files / measured.seconds:7.0f} objects/s {size / measured.seconds / 1e6:7.1f} MB/s"
-    ratio = f"  ratio {measured.ratio:.2f}" if measured.ratio is not None else ""
+    ratio = "  ratio {1:.2f} ({0:.2f} to {2:.2f})".format(*measured.ratio) if measured.ratio else ""
     return f"{measured.work:<16} {measured.workers} workers {measured.seconds:7.2f} s {rate}{ratio}"
 
 

@@ -21,8 +21,8 @@ def documented(root: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_the_documented_codes_are_the_rules(root: Path) -> None:
-    assert set(documented(root)) == set(RULES)
+def test_every_rule_is_documented(root: Path) -> None:
+    assert set(RULES) <= set(documented(root)), "other rooms may add codes of their own that begin with OB"
 
 
 @pytest.mark.parametrize("code", RULES)
