@@ -62,8 +62,8 @@ OWN_TABLES = ("_cf_kv", "_cf_metadata", "_cf_alarm")  # Cloudflare's own, found 
 class Sandbox:
     """A database in memory with D1's limits.
 
-    `trusting`: names that only the source knows (functions, collations) are stand-ins, so that its declarations compile;
-    what then uses one of them is told by `refused`.
+    `trusting`: names that only the source knows (functions, collations) are stand-ins, so that its declarations
+    compile; what then uses one of them is told by `refused`.
     """
 
     def __init__(self, limits: Limits = PAID) -> None:

@@ -49,24 +49,24 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
     least_real, largest_real = bounds("real", reals)
     beyond = infinities = 0
     if integers and max(-least_integer, largest_integer) > SAFE_INTEGER:
-        beyond = count(
-            "beyond_safe", f"typeof({name}) = 'integer' AND {name} NOT BETWEEN {-SAFE_INTEGER} AND {SAFE_INTEGER}"
-        )
+        unsafe = f"{name} COLLATE BINARY NOT BETWEEN {-SAFE_INTEGER} AND {SAFE_INTEGER}"
+        beyond = count("beyond_safe", f"typeof({name}) = 'integer' AND {unsafe}")
     if reals and (math.isinf(least_real) or math.isinf(largest_real)):
-        infinite = f"typeof({name}) = 'real' AND {name} IN (9e999, -9e999)"
+        infinite = f"typeof({name}) = 'real' AND {name} COLLATE BINARY IN (9e999, -9e999)"
         infinities = count("infinities", infinite)
         rest = f"typeof({name}) = 'real' AND NOT ({infinite})"
-        least_real, largest_real = over(f"min({name})", rest), over(f"max({name})", rest)
+        least_real, largest_real = over(f"min({name} COLLATE BINARY)", rest), over(f"max({name} COLLATE BINARY)", rest)
     longest_text, longest_blob = (tally.longest, 0) if texts else (0, tally.longest)
     if texts and blobs:
         longest_text, longest_blob = (
             int(over(f"max({length}({name}))", f"typeof({name}) = '{kind}'")) for kind in ("text", "blob")
         )
     numeric = boolean = 0
-    if texts and column.affinity in ("INTEGER", "REAL", "NUMERIC"):
+    if texts and tally.numeric and column.affinity in ("INTEGER", "REAL", "NUMERIC"):
         db.create_scalar_function("towpath_is_number", _is_number, 1, deterministic=True)
         # GLOB first, in C: only texts without any other character are worth a call into Python
-        likely = f"typeof({name}) = 'text' AND {name} <> '' AND NOT {name} GLOB ('*[^-+.0-9eE ' || {_SPACES} || ']*')"
+        likely = f"typeof({name}) = 'text'"
+        likely += f" AND {name} COLLATE BINARY <> '' AND NOT {name} GLOB ('*[^-+.0-9eE ' || {_SPACES} || ']*')"
         numeric = count("numeric", f"{likely} AND towpath_is_number(CAST({name} AS BLOB))")
     if tally.boolean:
         spoken = int(over("count(*)", boolean_condition(column)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -29,11 +30,11 @@ class Clues:
     boolean: frozenset[str]
 
 
-def clues(db: apsw.Connection, table: Table) -> Clues:
+def clues(db: apsw.Connection, table: Table, readable: Sequence[Column]) -> Clues:
     """Columns that hold dates (by type, by name, or by their first values) and booleans written as words."""
-    dated = {c.name for c in table.columns if _TYPE.search(c.declared) or _NAME.search(c.name)}
+    dated = {c.name for c in readable if _TYPE.search(c.declared) or _NAME.search(c.name)}
     boolean = set()
-    names = [column.name for column in table.columns]
+    names = [column.name for column in readable]
     words = ", ".join(f"'{word}'" for word in BOOLEAN_WORDS)
     for start in range(0, len(names), 300):
         group = names[start : start + 300]
@@ -45,7 +46,8 @@ def clues(db: apsw.Connection, table: Table) -> Clues:
                 f"sum(typeof({value}) = 'text' AND lower({value}) IN ({words}))",
                 f"sum(typeof({value}) = 'text')",
             ]
-        listed = ", ".join(quoted(name) for name in group)
+        # with a collation of its own, because a subquery asks for the column's, which only the application may have
+        listed = ", ".join(f"{quoted(name)} COLLATE BINARY AS {quoted(name)}" for name in group)
         sql = f"SELECT {', '.join(parts)} FROM (SELECT {listed} FROM {quoted(table.name)} LIMIT {LOOKED_AT})"
         found = db.execute(sql).fetchall()[0]
         for at, name in enumerate(group):
@@ -62,9 +64,12 @@ def letter(value: str, dated: bool) -> str:
 
     Letters: n null, b blob, - empty text, t text, i integer, r real, and those of `census.DATE_FORMS`.
     """
-    empty = f"WHEN {value} COLLATE BINARY = '' THEN '-'"
+    empty = f"{value} COLLATE BINARY = ''"
     if not dated:
-        return f"CASE {empty} ELSE substr(typeof({value}), 1, 1) END"
+        return (
+            f"CASE typeof({value}) WHEN 'text' THEN iif({empty}, '-', 't') WHEN 'integer' THEN 'i'"
+            " WHEN 'real' THEN 'r' WHEN 'null' THEN 'n' ELSE 'b' END"
+        )
     zoned = " OR ".join(f"{value} GLOB '{zone}'" for zone in _ZONES)
     return (
         f"CASE typeof({value}) WHEN 'text' THEN CASE"
@@ -75,13 +80,13 @@ def letter(value: str, dated: bool) -> str:
         f" WHEN {value} GLOB '*[Zz]' THEN 'Z' WHEN {zoned} THEN 'o'"
         f" WHEN length({value}) = 16 THEN 'M'"
         f" WHEN substr({value}, 11, 1) = 'T' THEN 'T' WHEN {value} GLOB '{_DATE} {_TIME}.[0-9]*' THEN 'm' ELSE 'x' END"
-        f" WHEN {value} GLOB '{_TIME}*' THEN 'h' {empty} ELSE 'x' END"
+        f" WHEN {value} GLOB '{_TIME}*' THEN 'h' WHEN {empty} THEN '-' ELSE 'x' END"
         # 1973 to 2286 in seconds, milliseconds, microseconds; Julian days of the years 1 to 9999
-        f" WHEN 'integer' THEN CASE WHEN {value} BETWEEN 100000000 AND 9999999999 THEN 'e'"
-        f" WHEN {value} BETWEEN 100000000000 AND 9999999999999 THEN 'E'"
-        f" WHEN {value} BETWEEN 100000000000000 AND 9999999999999999 THEN 'u' ELSE 'i' END"
-        f" WHEN 'real' THEN CASE WHEN {value} BETWEEN 1721425.5 AND 5373484.5 THEN 'j'"
-        f" WHEN {value} BETWEEN 100000000 AND 9999999999 THEN 'f' ELSE 'r' END"
+        f" WHEN 'integer' THEN CASE WHEN {value} COLLATE BINARY BETWEEN 100000000 AND 9999999999 THEN 'e'"
+        f" WHEN {value} COLLATE BINARY BETWEEN 100000000000 AND 9999999999999 THEN 'E'"
+        f" WHEN {value} COLLATE BINARY BETWEEN 100000000000000 AND 9999999999999999 THEN 'u' ELSE 'i' END"
+        f" WHEN 'real' THEN CASE WHEN {value} COLLATE BINARY BETWEEN 1721425.5 AND 5373484.5 THEN 'j'"
+        f" WHEN {value} COLLATE BINARY BETWEEN 100000000 AND 9999999999 THEN 'f' ELSE 'r' END"
         f" ELSE substr(typeof({value}), 1, 1) END"
     )
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import apsw
 
 from towpath.checks import Progress, silent
-from towpath.tables.samples import ask, key_names, readable
+from towpath.tables.samples import SAMPLES, ask, codec, key_names, key_parts, readable
 from towpath.tables.schema import ForeignKey, Schema, Table, quoted
 
-SAMPLES = 5
 SOUND, NO_TABLE, NO_KEY = "", "no parent table", "no parent key"
 
 
@@ -66,28 +65,35 @@ def problem(schema: Schema, fk: ForeignKey) -> str:
 
 def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey) -> Orphans:
     wrong = problem(schema, fk)
-    child = [f"child.{quoted(name)}" for name in fk.columns]
-    present = " AND ".join(f"{name} IS NOT NULL" for name in child)
-    source = f"{quoted(table.name)} AS child"
-    if wrong == NO_TABLE or len(fk.parent_columns) != len(fk.columns):
-        condition = present
-    else:
-        parent = schema.table(fk.parent)
-        known = {column.name.lower() for column in parent.columns}
-        if any(name.lower() not in known for name in fk.parent_columns):
-            condition = present
-        else:
-            match = " AND ".join(f"parent.{quoted(p)} = +{c}" for p, c in zip(fk.parent_columns, child, strict=True))
-            # a left join: where the parent has no index, SQLite builds one for the query
-            source += f" LEFT JOIN {quoted(parent.name)} AS parent ON {match}"
-            condition = f"{present} AND parent.{quoted(fk.parent_columns[0])} IS NULL"
-    count = int(ask(db, f"SELECT count(*) FROM {source} WHERE {condition}"))
+    for collation in ("", " COLLATE BINARY"):
+        source, condition = _missing(schema, table, fk, wrong, collation)
+        try:
+            count = int(ask(db, f"SELECT count(*) FROM {source} WHERE {condition}"))
+            break
+        except apsw.SQLError:  # a collation that only the application has: rule TB110 asks for another
+            if collation:
+                raise
     keys: tuple[str, ...] = ()
     if count:
-        names = [f"child.{name}" for name in key_names(table)]
-        parts = ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in names)
-        keys = tuple(
-            ", ".join(readable(row[i], row[i + 1]) for i in range(0, len(row), 2))
-            for row in db.execute(f"SELECT {parts} FROM {source} WHERE {condition} LIMIT {SAMPLES}")
-        )
+        parts = key_parts([f"child.{name}" for name in key_names(table)])
+        sample = db.execute(f"SELECT {parts} FROM {source} WHERE {condition} LIMIT {SAMPLES}")
+        keys = tuple(readable(row, codec(db)) for row in sample)
     return Orphans(table.name, fk.columns, fk.parent, count, keys, wrong)
+
+
+def _missing(schema: Schema, table: Table, fk: ForeignKey, wrong: str, collation: str) -> tuple[str, str]:
+    """FROM and WHERE of the child rows whose parent is missing."""
+    child = [f"child.{quoted(name)}" for name in fk.columns]
+    present = " AND ".join(f"typeof({name}) <> 'null'" for name in child)
+    source = f"{quoted(table.name)} AS child"
+    if wrong == NO_TABLE or len(fk.parent_columns) != len(fk.columns):
+        return source, present
+    parent = schema.table(fk.parent)
+    known = {column.name.lower() for column in parent.columns}
+    if any(name.lower() not in known for name in fk.parent_columns):
+        return source, present
+    pairs = zip(fk.parent_columns, child, strict=True)
+    match = " AND ".join(f"parent.{quoted(name)}{collation} = +{value}" for name, value in pairs)
+    # a left join: where the parent has no index, SQLite builds one for the query
+    join = f"{source} LEFT JOIN {quoted(parent.name)} AS parent ON {match}"
+    return join, f"{present} AND typeof(parent.{quoted(fk.parent_columns[0])}) = 'null'"

@@ -7,6 +7,8 @@ not UTF-8, NUL and U+FFFD at the speed of the decoder.  Only a page that holds s
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +19,7 @@ from towpath.errors import BadInput
 from towpath.tables.census import ColumnProfile, Profile, TableProfile
 from towpath.tables.exact import exact
 from towpath.tables.forms import clues, letter
-from towpath.tables.samples import SAMPLES, Page, Pages, ask, key_names, keys, readable
+from towpath.tables.samples import SAMPLES, Page, Pages, ask, codec, key_names, key_parts, keys, readable
 from towpath.tables.schema import Column, Schema, Table, literal, quoted
 from towpath.tables.source import broken_constraint
 
@@ -28,6 +30,7 @@ COLUMNS_AT_ONCE = 150  # SQLite allows 2,000 result columns
 TEXTS_AT_ONCE = 32_000_000  # bytes of a page's texts joined; above it they are read one by one
 TEXT_LETTERS, INTEGER_LETTERS, REAL_LETTERS = "tsSmMTZodhx-", "ieEu", "rfj"
 NEWLINE = "char(10)"
+_TEXT_VALUE = re.compile(r"(TEXT|NUMERIC) value in ")
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Tally:
     impossible: int = 0
     texts: dict[str, int] = field(default_factory=dict)  # nul, replaced, invalid -> rows
     samples: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    numeric: bool = False  # numbers written as text are likely
 
     def count(self, letters: str) -> int:
         """Rows of these letters."""
@@ -53,7 +57,7 @@ class Tally:
 def profile(db: apsw.Connection, schema: Schema, report: Progress = silent, *, row_bytes: int = ROW_BYTES) -> Profile:
     """Count what every table of the application holds; `report` is told rows.
 
-    `row_bytes`: the target's limit for one row.  Raises BadInput when a page of the file is damaged.
+    `row_bytes`: the target's limit for one row.  Raises BadInput when a table cannot be read.
     """
     encoding = str(db.pragma("encoding"))
     size = ask(db, "PRAGMA page_count") * ask(db, "PRAGMA page_size")
@@ -65,6 +69,12 @@ def profile(db: apsw.Connection, schema: Schema, report: Progress = silent, *, r
             raise BadInput(
                 f"the file is damaged: {error}", object=table.name, next="restore the source from a backup"
             ) from error
+        except apsw.SQLError as error:  # such as a key in the order of a collation that only the application has
+            raise BadInput(
+                f"SQLite cannot read the table without its application: {error}",
+                object=table.name,
+                next="rebuild the table in the source without the application's own collations and functions",
+            ) from error
     return Profile(encoding, size, tuple(tables))
 
 
@@ -73,18 +83,28 @@ class _Scan:
 
     def __init__(self, db: apsw.Connection, table: Table, encoding: str, row_bytes: int, report: Progress) -> None:
         self.db, self.table, self.encoding, self.row_bytes, self.report = db, table, encoding, row_bytes, report
-        found = clues(db, table)
-        self.tallies = [Tally(c, c.name in found.dated, c.name in found.boolean) for c in table.columns]
+        readable = [column for column in table.columns if column.hidden != 2 or self._computes(column)]
+        found = clues(db, table, readable)
+        self.tallies = [Tally(c, c.name in found.dated, c.name in found.boolean) for c in readable]
         self.length = "octet_length"
         if encoding != "UTF-8":
             # octet_length counts UTF-16; the target stores UTF-8
             self.length = "towpath_utf8_bytes"
             db.create_scalar_function(self.length, _utf8_bytes, 1, deterministic=True)
         stored = [c for c in table.columns if c.hidden != 2]
-        self.row_length = _sum([f"ifnull({self.length}({quoted(c.name)}), 0)" for c in stored])
+        self.row_length = _sum([self._size(column) for column in stored])
         self.rows = self.bytes = self.longest = self.long_rows = 0
         self.longest_page = Page()
+        self.checked, self.codec = False, codec(db)
         self.long_keys: tuple[str, ...] = ()
+
+    def _size(self, column: Column) -> str:
+        """SQL for the bytes of a value: 8 for a number, whose text is never asked for because that is slow."""
+        name = quoted(column.name)
+        if column.affinity == "TEXT":
+            return f"ifnull({self.length}({name}), 0)"
+        number = "WHEN 'integer' THEN 8 WHEN 'real' THEN 8"
+        return f"CASE typeof({name}) WHEN 'null' THEN 0 {number} ELSE {self.length}({name}) END"
 
     def run(self) -> TableProfile:
         pages = Pages(self.db, self.table)
@@ -93,6 +113,7 @@ class _Scan:
             pages.learn(rows, size)
             self.report(rows)
         longest = f"{self.longest_page.where} AND {self.row_length} = {self.longest}"
+        broken = self._broken()
         key = keys(self.db, self.table, longest, self.longest_page.bound)[:1] if self.rows else ()
         return TableProfile(
             name=self.table.name,
@@ -102,9 +123,25 @@ class _Scan:
             longest_row_key=key[0] if key else "",
             long_rows=self.long_rows,
             long_row_keys=self.long_keys,
-            broken=self._broken(),
-            columns=tuple(exact(self.db, self.table, tally, self.length) for tally in self.tallies),
+            broken={line: count for line, count in broken.items() if not _TEXT_VALUE.match(line)},
+            columns=self._columns(broken),
         )
+
+    def _columns(self, broken: Mapping[str, int]) -> tuple[ColumnProfile, ...]:
+        # quick_check tells of a text that the column's affinity would make a number, and stops at 100 lines
+        full = sum(broken.values()) >= 100 or not self.checked
+        for tally in self.tallies:
+            tally.numeric = full or any(line.endswith(f".{tally.column.name}") for line in broken)
+        known = {tally.column.name: exact(self.db, self.table, tally, self.length) for tally in self.tallies}
+        return tuple(known.get(column.name) or ColumnProfile(column.name) for column in self.table.columns)
+
+    def _computes(self, column: Column) -> bool:
+        """Whether a generated column can be read; it may call a function that only the application has."""
+        try:
+            self.db.execute(f"SELECT {quoted(column.name)} FROM {quoted(self.table.name)} LIMIT 0").fetchall()
+        except apsw.SQLError:
+            return False
+        return True
 
     def _select(self, expressions: list[str], page: Page) -> tuple[Any, ...]:
         sql = f"SELECT {', '.join(expressions)} FROM {quoted(self.table.name)} WHERE {page.where}"
@@ -189,12 +226,11 @@ class _Scan:
     def _inspect(self, tally: Tally, page: Page) -> None:
         """Look at each text of the page: NUL, U+FFFD, not UTF-8."""
         name = quoted(tally.column.name)
-        codec = {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(self.encoding, "utf-8")
-        parts = ", ".join(f"typeof({key}), CAST({key} AS BLOB)" for key in key_names(self.table))
+        parts = key_parts(key_names(self.table))
         sql = f"SELECT CAST({name} AS BLOB), {parts} FROM {quoted(self.table.name)}"
         for data, *key in self.db.execute(f"{sql} WHERE {page.where} AND typeof({name}) = 'text'", page.bound):
             try:
-                text = data.decode(codec)
+                text = data.decode(self.codec)
                 kinds = [kind for kind, mark in (("nul", "\0"), ("replaced", "\ufffd")) if mark in text]
             except UnicodeDecodeError:
                 kinds = ["invalid"]
@@ -202,8 +238,7 @@ class _Scan:
                 tally.texts[kind] = tally.texts.get(kind, 0) + 1
                 known = tally.samples.get(kind, ())
                 if len(known) < SAMPLES:
-                    words = ", ".join(readable(key[i], key[i + 1]) for i in range(0, len(key), 2))
-                    tally.samples[kind] = (*known, words)
+                    tally.samples[kind] = (*known, readable(key, self.codec))
 
     def _broken(self) -> dict[str, int]:
         out: dict[str, int] = {}
@@ -213,6 +248,7 @@ class _Scan:
             for (line,) in self.db.execute(f"SELECT quick_check FROM pragma_quick_check({literal(self.table.name)})"):
                 if broken_constraint(line):
                     out[line] = out.get(line, 0) + 1
+            self.checked = True
         except (apsw.SQLError, UnicodeDecodeError):
             pass  # an index with a collation that only the application knows: the rows were read all the same
         return out

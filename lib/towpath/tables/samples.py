@@ -48,25 +48,34 @@ def key_names(table: Table) -> tuple[str, ...]:
     return (rowid,) if rowid else tuple(quoted(column.name) for column in table.columns)
 
 
+def key_parts(names: Sequence[str]) -> str:
+    """SELECT list of a key, to be read by `readable`."""
+    return ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in names)
+
+
 def keys(db: apsw.Connection, table: Table, condition: str, bound: Sequence[Any] = ()) -> tuple[str, ...]:
     """The keys of up to five rows that meet the condition (a condition over the table's bare columns)."""
-    names = key_names(table)
-    parts = ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in names)
-    sql = f"SELECT {parts} FROM {quoted(table.name)} WHERE {condition} LIMIT {SAMPLES}"
-    return tuple(
-        ", ".join(readable(row[i], row[i + 1]) for i in range(0, len(row), 2)) for row in db.execute(sql, tuple(bound))
-    )
+    sql = f"SELECT {key_parts(key_names(table))} FROM {quoted(table.name)} WHERE {condition} LIMIT {SAMPLES}"
+    return tuple(readable(row, codec(db)) for row in db.execute(sql, tuple(bound)))
 
 
-def readable(kind: str, data: bytes | None) -> str:
-    """A key's part as text: bytes that are no UTF-8 are escaped, long ones cut."""
-    if data is None:
-        return "NULL"
-    if kind == "blob":
-        text = f"x'{data[: KEY_CHARACTERS // 2].hex()}'"
-    else:
-        text = bytes(data[: KEY_CHARACTERS * 4]).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return text if len(text) <= KEY_CHARACTERS else text[:KEY_CHARACTERS] + "…"
+def codec(db: apsw.Connection) -> str:
+    """Python's name for the encoding in which the database holds text; CAST(… AS BLOB) gives text in it."""
+    return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(str(db.pragma("encoding")), "utf-8")
+
+
+def readable(row: Sequence[Any], codec: str) -> str:
+    """A key (of `key_parts`) as text: bytes that are no text are escaped, long parts cut."""
+    words = []
+    for kind, data in zip(row[::2], row[1::2], strict=True):
+        if data is None:
+            text = "NULL"
+        elif kind == "blob":
+            text = f"x'{data[: KEY_CHARACTERS // 2].hex()}'"
+        else:
+            text = bytes(data[: KEY_CHARACTERS * 4]).decode(codec, "backslashreplace").replace("\0", "\\x00")
+        words.append(text if len(text) <= KEY_CHARACTERS else text[:KEY_CHARACTERS] + "…")
+    return ", ".join(words)
 
 
 class Pages:
@@ -110,6 +119,6 @@ class Pages:
         sql = f"SELECT {names} FROM {quoted(self.table.name)} WHERE {after} ORDER BY {names} LIMIT 1 OFFSET ?"
         try:
             found = self.db.execute(sql, (*bound, self.rows - 1)).fetchall()
-        except UnicodeDecodeError:
-            return None  # a key that Python cannot hold: the rest is one page
+        except (UnicodeDecodeError, apsw.SQLError):
+            return None  # a key that Python cannot hold, or a collation that only the application has: one page
         return tuple(found[0]) if found else None
