@@ -90,13 +90,25 @@ class Desk:
         said, _ = process.communicate(timeout=120)
         return process.returncode, said
 
+    def execute(self, made: Any, **options: Any) -> None:
+        """Run the notebook in this process, with no engine named; raises what papermill raises."""
+        import papermill
+
+        nbformat.write(made, self.folder / "in.ipynb")
+        parameters = yaml.safe_load((self.folder / "params.yaml").read_text())
+        papermill.execute_notebook(
+            str(self.folder / "in.ipynb"), str(self.output), parameters=parameters, progress_bar=False, **options
+        )
+
     def saved(self) -> Any:
         """The output notebook."""
         return nbformat.read(self.output, as_version=4)
 
     def everything(self) -> str:
         """Every byte of every file below out/, as text."""
-        return "".join(f.read_bytes().decode("utf-8", "replace") for f in (self.folder / "out").rglob("*") if f.is_file())
+        return "".join(
+            f.read_bytes().decode("utf-8", "replace") for f in (self.folder / "out").rglob("*") if f.is_file()
+        )
 
 
 def states(made: Any) -> dict[str, str]:

@@ -7,7 +7,6 @@ to be imported; so the engine stands here without papermill, and what runs a not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from towpath.errors import WrongUse
@@ -61,19 +60,15 @@ def refuse(notebook: Mapping[str, Any]) -> None:
     WrongUse when a parameter or a cell holds a secret that this machine knows.
     """
     from towpath.plan.params import params_from
-    from towpath.plan.root import project_root
-    from towpath.runs.redaction import learn, redact_value
+    from towpath.runs.redaction import learn, redact_value, root_of_files
+    from towpath.secrets import scrub
 
     metadata = notebook.get("metadata", {})
     given = metadata.get("papermill", {}).get("parameters", {})
     parameters = {key: value for key, value in given.items() if not key.startswith(_PAPERMILL_OWN)}
     if KEY in metadata:
         params_from(parameters)
-    try:
-        root = project_root()
-    except WrongUse:
-        root = Path()
-    learn(parameters, root)
+    learn(parameters, root_of_files())
     for key, value in parameters.items():
         if redact_value(value) != value:
             raise WrongUse(
@@ -84,7 +79,7 @@ def refuse(notebook: Mapping[str, Any]) -> None:
             )
     for number, cell in enumerate(notebook.get("cells", []), start=1):
         source = "".join(cell.get("source", ""))
-        if cell.get("cell_type") == "code" and redact_value(source) != source:
+        if cell.get("cell_type") == "code" and scrub(source) != source:
             name = cell.get("id") or number
             raise WrongUse("holds a secret", object=f"cell {name}", next="remove it from the notebook", code="PL005")
 

@@ -18,14 +18,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
-from towpath.runs.redaction import ANNOUNCE, ENGINE, redact, redact_cell, redact_message
+from towpath.runs.redaction import ANNOUNCE, ENGINE, redact, redact_cell, redact_message, references, root_of_files
 from towpath.runs.streams import LongText, StreamText
 from towpath.secrets import remember
 
 RICH_LIMIT = 1_500_000  # characters of one HTML or SVG output; a page that embeds more is no page
 TEXT_LIMIT = 16_000  # characters of one plain text or traceback
 SOCKET_LIMIT = 90  # bytes of a Unix socket's path; the kernel's limit is 108
-GUARD = "__import__('towpath.runs.redaction', fromlist=['guard']).guard()"
+GUARD = "__import__('towpath.runs.redaction', fromlist=['guard']).guard({references!r}, {root!r})"
 EXIT = "the cell ended the kernel's work: that is a failure, the cells after it did not run"
 
 
@@ -70,12 +70,14 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
     def start_new_kernel_client(self, **options: Any) -> Any:
         """Connect, and guard the kernel before the first cell."""
         client = super().start_new_kernel_client(**options)
+        parameters = self.nb.metadata.get("papermill", {}).get("parameters", {})
         limit, self.timeout = (
             self.timeout,
             self.startup_timeout,
         )  # the cells' time limit is not for the import of the guard
         try:
-            reply = self.wait_for_reply(client.execute(GUARD, silent=True))
+            told = GUARD.format(references=references(parameters), root=str(root_of_files()))
+            reply = self.wait_for_reply(client.execute(told, silent=True))
         finally:
             self.timeout = limit
         if reply is None or reply["content"]["status"] != "ok":
@@ -178,19 +180,21 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
             if content["ename"] == "SystemExit":
                 # papermill takes an exit with 0 for success
                 content["evalue"] = f"{EXIT} (exit {content['evalue'] or '0'})"
+                content["traceback"] = [f"STOP: {content['evalue']}"]
             return
         data = content.get("data")
         if not isinstance(data, dict) or msg["msg_type"].startswith("comm"):
             return
-        for mime, value in list(data.items()):
-            if isinstance(value, str) and mime in ("text/plain", "text/markdown", "text/latex"):
-                data[mime] = self._short(value, cell, "output")
-            elif isinstance(value, str) and mime in ("text/html", "image/svg+xml") and len(value) > RICH_LIMIT:
-                del data[mime]
-                data["text/plain"] = self._short(value, cell, mime.partition("/")[2].partition("+")[0], limit=0)
+        for mime in ("text/plain", "text/markdown", "text/latex"):
+            if isinstance(data.get(mime), str):
+                data[mime] = self._short(data[mime], cell, "output")
+        for mime, name in (("text/html", "html"), ("image/svg+xml", "svg")):
+            if isinstance(data.get(mime), str) and len(data[mime]) > RICH_LIMIT:
+                said = self._short(data.pop(mime), cell, name)
+                data["text/plain"] = f"{data.get('text/plain', '')}\n{said}".strip()
 
-    def _short(self, text: str, cell: Any, name: str, limit: int = TEXT_LIMIT) -> str:
-        if len(text) <= limit:
+    def _short(self, text: str, cell: Any, name: str) -> str:
+        if len(text) <= TEXT_LIMIT:
             return text
         kept = LongText(*self._log_path(cell, name))
         kept.put(text)

@@ -56,10 +56,19 @@ def learn(parameters: Mapping[str, Any], root: Path) -> None:
     for name, value in os.environ.items():
         if SECRET_NAME.search(name) and value.lower() not in ORDINARY:
             remember(value, f"env:{name}")
-    for reference in parameters.values():
-        if isinstance(reference, str) and REFERENCE.match(reference):
-            with contextlib.suppress(WrongUse, OSError, UnicodeDecodeError):
-                Secret(reference, root).reveal()
+    for reference in references(parameters).values():
+        with contextlib.suppress(WrongUse, OSError, UnicodeDecodeError):
+            Secret(reference, root).reveal()
+
+
+def root_of_files() -> Path:
+    """What `file:` references are relative to: the project, or the working directory outside of one."""
+    from towpath.plan.root import project_root
+
+    try:
+        return project_root()
+    except WrongUse:
+        return Path.cwd()
 
 
 def redact(text: str) -> str:
@@ -103,8 +112,12 @@ def redact_notebook(notebook: Any) -> None:
 
 
 def redact_cell(cell: Any) -> None:
-    """Redact the source, metadata and outputs of one cell in place."""
-    cell.source, cell.metadata = redact(cell.source), redact_value(cell.metadata)
+    """Redact the source, metadata and outputs of one cell in place.
+
+    In the source only known secrets are masked: code that handles a header looks like one, and the record must hold the
+    code that ran.
+    """
+    cell.source, cell.metadata = scrub(cell.source), redact_value(cell.metadata)
     for output in cell.get("outputs", []):
         for part in ("text", "data", "metadata", "traceback", "ename", "evalue"):
             if part in output:
@@ -131,14 +144,20 @@ def mask_open_end(text: str) -> str:
     return text[: len(text) - length] + "[secret, cut off]" if length >= SHORTEST else text
 
 
-def guard() -> bool:
+def references(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters that are references to secrets."""
+    return {key: value for key, value in parameters.items() if isinstance(value, str) and REFERENCE.match(value)}
+
+
+def guard(parameters: Mapping[str, Any] | None = None, root: Path | str = "") -> bool:
     """In a kernel: redact every message that leaves it from now on.  False when there is no kernel around.
 
-    Safe to call again.  The engine calls it before the first cell; `open_run` calls it for JupyterLab.
+    Safe to call again.  What the parameters' references hold is learned first; `file:` paths are relative to `root`.
+    The engine calls it before the first cell, `open_run` for JupyterLab.
     """
     from IPython import get_ipython
 
-    learn({}, Path())
+    learn(parameters or {}, Path(root))
     kernel = getattr(get_ipython(), "kernel", None)
     session = getattr(kernel, "session", None)
     if kernel is None or session is None:
