@@ -147,7 +147,7 @@ def test_progress_writes_its_states_for_the_terminal(tmp_path: Path, monkeypatch
     assert 22 <= len(states) <= 27  # at most four in a second, and the last
     assert states[-2]["rate"] == pytest.approx(80, rel=0.05)
     assert states[-2]["left"] == pytest.approx(6.25, abs=0.5)
-    assert running.startswith("export: 500 of 1,000 rows (50 %), 80.0 rows/s, ")
+    assert running.startswith("export: 500 of 1,000 rows (50 %), 80 rows/s, ")
     assert report.line == "export: 500 of 1,000 rows (50 %), 44.4 rows/s, in 11 s"
     assert '<progress value="500" max="1000" aria-label="export"' in report.shown.html
 
