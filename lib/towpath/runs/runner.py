@@ -216,7 +216,12 @@ def _reason(ended: Ended) -> str:
 
 
 def _rehearse(root: Path, plan: Plan, folder: RunFolder, phase: str) -> None:
-    """Run the step's `rehearse_before`: only in the environment local, with the target on this machine."""
+    """Run the step's `rehearse_before`: only in the environment local, with the target on this machine.
+
+    Only before the first attempt at the phase: a later one goes on where the first stopped.
+    """
+    if folder.newest(phase) is not None:
+        return
     command = plan.runbook.step(phase).rehearse_before
     if not command or plan.environment != "local" or not plan.params.on_this_machine:
         return

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from towpath.errors import BadInput
 from towpath.tables import encode
 from towpath.tables.changes import TableChanges
 from towpath.tables.export import CHUNK_BYTES, Exporter
@@ -25,7 +26,7 @@ from towpath.tables.literals import exact_literal, row_expression
 from towpath.tables.load import sequence_statements
 from towpath.tables.manifest import ChunkWriter, Manifest
 from towpath.tables.relation import Relation
-from towpath.tables.schema import Index, Named, quoted
+from towpath.tables.schema import Column, Index, Named, Table, quoted
 from towpath.tables.snapshot import schema_digest
 from towpath.tables.statements import Sink, insert_header, item
 
@@ -152,39 +153,62 @@ class _Delta:
             yield f"UPDATE {quoted(name)} SET {target} = {values} WHERE {relation.key_sql} = {key_literal(key)}"
 
     def _vacate(self, change: TableChanges) -> Iterator[str]:
-        """Take a unique value from the row that gives it up, where another changed row takes it over."""
+        """Take a unique value from the row that gives it up, where another changed row takes it over.
+
+        A row that nothing refers to is deleted and comes back by its upsert; of any other row one column of the
+        index is set aside, one that neither is a reference nor is referred to.
+        """
         relation = self.new.relations[change.entry.name]
-        for index in relation.table.indexes:
+        table = relation.table
+        for index in table.indexes:
             if not index.unique or index.origin == "pk":
                 continue
             columns = _indexed(index, relation)
-            column = _free_column(relation, columns)
             keys = _conflicts(relation, columns, change)
+            if not keys:
+                continue
+            referred = self._referred(table)
+            if not referred:
+                yield from (sql for sql, _ in _by_key(f"DELETE FROM {quoted(table.name)}", relation, keys))
+                continue
+            column = _free_column(table, columns, referred)
             for number, key in enumerate(keys):
-                value = "NULL" if column.nullable else column.placeholder(number)
-                yield (
-                    f"UPDATE {quoted(relation.name)} SET {quoted(column.name)} = {value}"
-                    f" WHERE {relation.key_sql} = {key_literal(key)}"
-                )
+                where = f"WHERE {relation.key_sql} = {key_literal(key)}"
+                yield f"UPDATE {quoted(table.name)} SET {quoted(column.name)} = {_placeholder(column, number)} {where}"
+
+    def _referred(self, table: Table) -> set[str]:
+        """The columns of the table that a foreign key of any table names."""
+        return {
+            column.lower()
+            for other in self.new.schema.moving
+            for fk in other.foreign_keys
+            if fk.parent.lower() == table.name.lower()
+            for column in fk.parent_columns
+        }
 
 
-class _Free:
-    """The column of a unique index that can be given another value for a moment."""
+def _free_column(table: Table, columns: Sequence[str], referred: set[str]) -> Column:
+    """The column of a unique index that may hold another value for a moment."""
+    references = {column.lower() for fk in table.foreign_keys for column in fk.columns}
+    free = [c for c in table.stored if c.name in columns and not c.key and c.name.lower() not in referred]
+    nullable = [c for c in free if not c.notnull]
+    plain = sorted((c for c in free if c.name.lower() not in references), key=lambda c: c.affinity != "TEXT")
+    found = [*nullable, *plain]
+    if not found:
+        raise BadInput(
+            f"a unique value moved between rows, and no column of UNIQUE ({', '.join(columns)}) can be set aside",
+            object=table.name,
+            next="undo that change in the source, or begin again with 03-export",
+        )
+    return found[0]
 
-    def __init__(self, name: str, nullable: bool, text: bool) -> None:
-        self.name, self.nullable, self.text = name, nullable, text
 
-    def placeholder(self, number: int) -> str:
-        return f"'towpath vacated ' || {number} || hex(randomblob(8))" if self.text else str(-(2**62) - number)
-
-
-def _free_column(relation: Relation, columns: Sequence[str]) -> _Free:
-    table = {c.name: c for c in relation.table.stored}
-    free = [table[c] for c in columns if c in table]
-    best = next((c for c in free if not c.notnull and not c.key), None) or next(
-        (c for c in free if c.affinity in ("TEXT", "BLOB") and not c.key), free[0]
-    )
-    return _Free(best.name, not best.notnull and not best.key, best.affinity in ("TEXT", "BLOB"))
+def _placeholder(column: Column, number: int) -> str:
+    if not column.notnull:
+        return "NULL"
+    if column.affinity in ("TEXT", "BLOB"):
+        return f"'towpath vacated ' || {number} || hex(randomblob(8))"
+    return str(-(2**62) - number)
 
 
 def _indexed(index: Index, relation: Relation) -> list[str]:

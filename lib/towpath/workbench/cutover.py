@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 import towpath.workbench.export as exporting
 from towpath import objects
-from towpath.checks import Check, Progress, Verdict
-from towpath.errors import CannotFinish
+from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.errors import CannotFinish, WrongUse
 from towpath.tables import changes as tables
 from towpath.tables import load as loading
 from towpath.tables import virtual
@@ -24,6 +24,8 @@ from towpath.tables.delta import write_delta
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.tables.schema import Named
+from towpath.tables.target import receipts
+from towpath.workbench import validate
 from towpath.workbench.rules import RULES
 from towpath.workbench.workbench import OBJECTS, State, Workbench
 
@@ -39,6 +41,15 @@ class Freeze:
     at: str  # UTC
     version: int  # of the data, as SQLite counts commits of others
     approved: bool
+
+
+def base(bench: Workbench) -> State:
+    """The state that the target holds, or was on its way to: the newest snapshot of which it has any receipt."""
+    for state in bench.states():
+        chunks = state.manifest.chunks
+        if not chunks or receipts(bench.d1, chunks[0].id.split("/")[0]):
+            return state
+    raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next="run 04-import first")
 
 
 def freeze(bench: Workbench) -> Freeze:
@@ -118,6 +129,29 @@ def files(bench: Workbench, base: State, final: Exporter, freeze: Freeze, report
         bench.run.add(done.checks)
     bench.run.number("changed_files", len(found.put) + len(found.delete), "files")
     return found
+
+
+def prove_rows(bench: Workbench, freeze: Freeze, report: Progress) -> Comparison:
+    """Every cell again, and what stands around the rows.  In a dry run the old state is what must be there."""
+    state = _proved(bench, freeze)
+    found = validate.rows(bench, report, state)
+    validate.around_the_rows(bench, state)
+    return found
+
+
+def prove_files(bench: Workbench, freeze: Freeze, report: Progress) -> Comparison:
+    """Every byte again, and the circle of rows and objects."""
+    state = _proved(bench, freeze)
+    found = validate.files(bench, report, state)
+    validate.closure(bench, state)
+    return found
+
+
+def _proved(bench: Workbench, freeze: Freeze) -> State:
+    """The state that the target must hold: the newest snapshot with a manifest.  The workbench forgets the old."""
+    if freeze.approved:
+        bench.__dict__.pop("state", None)
+    return bench.state
 
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:

@@ -209,6 +209,10 @@ class Workbench:
             raise WrongUse("there is no complete snapshot in this run", object=self.run.phase, next="run 03-export")
         return self.opened_state(folder)
 
+    def states(self) -> Iterator[State]:
+        """Every complete snapshot of this run, opened, the newest first."""
+        return (self.opened_state(folder) for folder in self._states())
+
     def opened_state(self, folder: Path) -> State:
         """A snapshot folder, opened."""
         exporter = Exporter(folder / FILE, self.decisions)
