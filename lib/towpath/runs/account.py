@@ -18,6 +18,8 @@ from towpath.runs.kernel import KernelClient, part, reason_of
 from towpath.runs.redaction import redact_notebook, redact_value
 from towpath.runs.saving import folder_of
 
+OUTPUT_PATIENCE = 300  # seconds to take what a cell printed after it has ended; nbclient gives up after 4
+
 
 class Account(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
     """Papermill's manager without its kindness at the end, and with merged streams before each save."""
@@ -95,6 +97,7 @@ def execute(
         log=logger,
         **options,
     )
+    client.iopub_timeout = OUTPUT_PATIENCE
     account.before_save = client.render_streams
     account.notebook_start()
     try:
