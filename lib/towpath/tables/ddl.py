@@ -112,13 +112,21 @@ def same(left: str | None, right: str | None) -> bool:
 def tidied(sql: str) -> str:
     """`sql` without comments and with LF for CRLF, outside of quotes; otherwise as written."""
     out = ""
+    own_line = False  # a comment that had a line for itself takes the line with it
     for token in tokens(sql):
+        text = token.text
         if token.kind == COMMENT:
-            out += "" if out.endswith((" ", "\n")) else " "
-        elif token.kind == SPACE:
-            out += token.text.replace("\r\n", "\n").replace("\r", "\n")
-        else:
-            out += token.text
+            out = out.rstrip(" \t")
+            own_line = out.endswith("\n")
+            out += "" if own_line else " "
+            continue
+        if token.kind == SPACE:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            if "\n" in text:
+                out = out.rstrip(" \t")
+                text = text.split("\n", 1)[1] if own_line else text
+        out += text
+        own_line = False
     return out.strip()
 
 

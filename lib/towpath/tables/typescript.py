@@ -53,7 +53,8 @@ def _interface(table: TargetTable, name: str, profile: Profile | None) -> str:
     for column in table.columns:
         census = profile.table(table.name).column(column.name) if profile is not None else None
         type_, note = _type(column, census)
-        if column.name in optional and column.name not in added and column.name != rowid:
+        may_be_null = column.name in optional and column.name not in added and column.name != rowid
+        if may_be_null and not type_.endswith("null"):
             type_ += " | null"
         if note:
             lines.append(f"  /** {note} */")
@@ -86,7 +87,7 @@ def _type(column: TargetColumn, census: ColumnProfile | None) -> tuple[str, str]
     elif kinds == {"string"} and census is not None and census.dates:
         note = "date or time: " + ", ".join(census.dates)
     elif census is not None and census.infinities:
-        return " | ".join(sorted({*kinds, "null"})), "holds infinite numbers, which D1 answers as null"
+        return " | ".join([*sorted(kinds), "null"]), "holds infinite numbers, which D1 answers as null"
     return " | ".join(sorted(kinds)), note
 
 
