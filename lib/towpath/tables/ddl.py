@@ -127,7 +127,7 @@ def tidied(sql: str) -> str:
                 text = text.split("\n", 1)[1] if own_line else text
         out += text
         own_line = False
-    return out.strip()
+    return out.strip(" \t\n\f\r")
 
 
 def split_list(parts: Sequence[Token]) -> list[list[Token]]:

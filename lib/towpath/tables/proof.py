@@ -18,7 +18,7 @@ from towpath.tables.conversion import Conversion, TargetTable
 from towpath.tables.ddl import spoken, unmisquoted
 from towpath.tables.declared import shown, use
 from towpath.tables.dialect import COLLATIONS, SAME, Sandbox
-from towpath.tables.schema import Column, Index, Schema, Table, quoted, reflect
+from towpath.tables.schema import Column, Schema, Table, quoted, reflect
 
 
 def prove(conversion: Conversion, schema: Schema, limits: Limits = PAID) -> list[Check]:
@@ -94,10 +94,9 @@ def _differences(target: TargetTable, made: Table) -> Iterator[str]:
         yield f"primary key {made.primary_key}"
     if not codes & {"TB113", "TB114"} and set(made.foreign_keys) != set(source.foreign_keys):
         yield "foreign keys differ"
-    if not codes & {"TB108", "TB110"}:
-        rowid = "TB307" in codes  # the key's own index is gone, because the rowid is the key
-        if Counter(_keys(source.indexes, rowid)) != Counter(_keys(made.indexes, rowid)):
-            yield "UNIQUE or PRIMARY KEY differ"
+    rowid = "TB307" in codes
+    if not codes & {"TB108", "TB110"} and Counter(_keys(source, rowid)) != Counter(_keys(made, rowid)):
+        yield "UNIQUE or PRIMARY KEY differ"
     yield from _index_differences(target, made)
     old_text, new_text = (parse_table(table.sql, len(table.columns)) for table in (source, made))
     if "TB108" not in codes and _expressions(old_text, source) != _expressions(new_text, source):
@@ -116,9 +115,12 @@ def _column_differences(old: Column, new: Column, wanted: str, target: TargetTab
         yield f"{name}: key {new.key}, hidden {new.hidden}"
 
 
-def _keys(indexes: tuple[Index, ...], rowid: bool) -> list[tuple[object, ...]]:
-    own = [i for i in indexes if i.origin == "u" or (i.origin == "pk" and not rowid)]
-    return [(i.unique, i.origin, i.columns, i.collations) for i in own]
+def _keys(table: Table, rowid: bool) -> list[tuple[object, ...]]:
+    """The indexes that constraints make; `rowid`: that of the key is gone, because the rowid is the key."""
+    own = [
+        index for index in table.indexes if index.origin != "c" and not (rowid and index.columns == table.primary_key)
+    ]
+    return [(index.unique, index.origin, index.columns, index.collations) for index in own]
 
 
 def _index_differences(target: TargetTable, made: Table) -> Iterator[str]:
