@@ -212,7 +212,7 @@ class Run:
         if params.approved_target and params.approved_target != fingerprint:
             what = f"approved_target says {params.approved_target!r}, the target is {fingerprint!r}"
             raise WrongUse(what, object=self.phase, next="look at the target before you approve it", code="PL012")
-        expected = f"plan {plan.hash}, target {fingerprint}"
+        expected = f"plan {plan.hash[:12]}…, target {fingerprint}"
         if not self.approved:
             self.add([Check("PL011", "plan", self.phase, expected, "not approved", Verdict.DRY_RUN, step)])
             return False

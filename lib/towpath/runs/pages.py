@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from towpath.checks import Verdict
+from towpath.checks import Check, Verdict
 from towpath.errors import BadInput
 from towpath.runs import journal
 from towpath.runs.files import write_text
@@ -64,7 +64,7 @@ def render_index(run_folder: Path) -> Path:
         broken=[a for a in view.newest if a.verdict is not Verdict.PASS and not _is_explained(a)],
         attention=[item for item in checks if item[1].verdict in (Verdict.FAIL, Verdict.DRY_RUN, Verdict.INCOMPLETE)],
         phases=[_phase_row(run_folder, attempt, attempt.stem not in newest) for attempt in view.attempts],
-        waived=[item for item in checks if item[1].verdict is Verdict.WAIVED],
+        waived=_once(item for item in checks if item[1].verdict is Verdict.WAIVED),
         groups=[(v, rows) for v in ORDER if (rows := [item for item in checks if item[1].verdict is v])],
         numbers=[(a.stem, n.name, number(n.value), n.unit) for a in view.newest if a.result for n in a.result.numbers],
         artefacts=artefacts,
@@ -156,7 +156,7 @@ def _run_facts(view: Overview) -> list[tuple[str, str, str]]:
         ("Plan", view.plan, "hash"),
         ("Source", " | ".join(sources), ""),
         ("Target", " | ".join(targets), ""),
-        ("Target fingerprint", " | ".join(prints), "hash"),
+        *(("Target fingerprint", print, "hash") for print in prints),
     ]
 
 
@@ -230,3 +230,14 @@ def _exporter() -> Any:
 
 def _inert(html: str) -> str:
     return _ACTING.sub("&lt;", html)
+
+
+def _once(items: Iterable[tuple[str, Check]]) -> list[tuple[str, Check]]:
+    """Each accepted loss once, with all the phases that met it."""
+    phases: dict[tuple[str, ...], list[str]] = {}
+    first: dict[tuple[str, ...], Check] = {}
+    for phase, check in items:
+        loss = (check.code, check.object, check.found, check.expected)
+        phases.setdefault(loss, []).append(phase)
+        first.setdefault(loss, check)
+    return [(", ".join(phases[loss]), check) for loss, check in first.items()]

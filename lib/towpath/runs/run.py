@@ -25,6 +25,7 @@ from towpath.runs.cells import watch_cells
 from towpath.runs.folder import RunFolder, environment_folder
 from towpath.runs.gates import check_gate
 from towpath.runs.lock import Lock
+from towpath.runs.redaction import guard
 from towpath.runs.results import PhaseResult
 
 __all__ = ["RESERVED", "ChecksFailed", "Run", "open_run", "run_folder"]
@@ -54,6 +55,7 @@ def open_run(phase: str, variables: Mapping[str, Any]) -> Run:
         if lock is not None:
             lock.release()
         raise
+    guard(params.model_dump(), str(root))
     run = Run(root, plan, folder, replace(result, approval=approval), before, lock)
     watch_cells(run.trace)
     journal.attach(folder.path / "journal.jsonl", phase, result.attempt)

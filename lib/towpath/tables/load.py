@@ -90,7 +90,7 @@ def _send_all(pool: ThreadPoolExecutor, d1: D1, folder: Path, chunks: Iterable[C
             for future in finished:
                 chunk = waiting.pop(future)
                 future.result()
-                if chunk.kind == "rows":
+                if chunk.kind != "links":
                     report(chunk.rows)
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from towpath import objects, show
@@ -10,10 +11,12 @@ from towpath.cloudflare.prices import Estimate
 from towpath.tables.census import ColumnProfile, Profile
 from towpath.tables.changes import TableChanges
 from towpath.tables.conversion import KEPT, Conversion
+from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema
 from towpath.tables.source import SourceFacts
+from towpath.workbench.load import Work
 from towpath.workbench.workbench import Workbench
 
 
@@ -179,12 +182,44 @@ def manifest(made: Manifest) -> show.Shown:
     return show.table(rows, columns, title)
 
 
-def comparison(bench: Workbench, found: Comparison) -> show.Shown:
+def sentence(text: str) -> show.Shown:
+    """One sentence."""
+    return show.Shown(f"<p>{html.escape(text)}</p>", text)
+
+
+def work(found: Work) -> show.Shown:
+    """What an import is about to do."""
+    todo = f"{found.rows:,} rows in {found.chunks:,} chunks, {found.files:,} files"
+    return sentence(f"Approved: {todo} may be sent." if found.approved else f"Dry run: {todo} would be sent.")
+
+
+def loaded(done: Loaded | None) -> show.Shown:
+    """What a load did."""
+    if done is None:
+        return sentence("Dry run: no row was sent.")
+    there = f"; {done.skipped:,} were there already" if done.skipped else ""
+    return sentence(f"{done.chunks:,} chunks with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
+
+
+def uploaded(done: objects.Uploaded | None) -> show.Shown:
+    """What an upload did."""
+    if done is None:
+        return sentence("Dry run: no file was sent.")
+    return sentence(f"{done.sent:,} objects sent ({done.bytes_sent:,} bytes), {done.skipped:,} were there already.")
+
+
+def files_changed(found: objects.Delta) -> show.Shown:
+    """What changed among the files."""
+    return sentence(f"{len(found.put):,} objects put, {len(found.delete):,} deleted, {found.unchanged:,} unchanged.")
+
+
+def comparison(found: Comparison) -> show.Shown:
     """Differences by name with both values; the tables that are equal, in one sentence."""
-    del bench
     rows = [(d.object, d.key, d.column or "(whole row)", d.kind, d.expected, d.found) for d in found.differences]
     looked = ", ".join(f"{count:,} {what}" for what, count in found.compared.items())
-    title = f"{len(rows)} differences in {looked}" if rows else f"No difference in {looked}"
+    if not rows:
+        return sentence(f"No difference in {looked}.")
+    title = f"{len(rows)} differences in {looked}"
     return show.table(rows, ("Object", "Key", "Column", "Kind", "Expected", "Found"), title, numeric=())
 
 
