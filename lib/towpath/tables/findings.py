@@ -38,7 +38,7 @@ def find(
             out += _column(table, column, census.column(column.name), time_zone)
     for orphan in orphans:
         if orphan.count and not orphan.problem:
-            what = f"{orphan.count} rows name a row of {orphan.parent} that is not there"
+            what = f"{counted(orphan.count, 'row')} with a reference to {orphan.parent} that leads nowhere"
             out.append(Finding("TB203", orphan.object, orphan.count, what, orphan.keys))
     return out
 
@@ -66,15 +66,20 @@ def contradictions(schema: Schema, orphans: Sequence[Orphans], decisions: Sequen
     return out
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _rows(table: Table, census: TableProfile, limits: Limits) -> Iterator[Finding]:
     name = shown(table.name)
     if census.long_rows:
-        what = f"{census.long_rows} rows, the longest of {census.longest_row:,} bytes; D1 takes {limits.d1_row_bytes:,}"
+        what = f"{counted(census.long_rows, 'row')}, the longest of {census.longest_row:,} bytes; D1 takes {limits.d1_row_bytes:,}"
         yield Finding("TB102", name, census.long_rows, what, census.long_row_keys)
     for line, count in census.broken.items():
         if line.startswith("CHECK"):
             more = " or more" if count >= 100 else ""  # quick_check stops there
-            yield Finding("TB214", name, count, f"{count}{more} rows break a CHECK of the table")
+            yield Finding("TB214", name, count, f"{count:,}{more} of its rows break a CHECK of the table")
 
 
 def _column(table: Table, column: Column, census: ColumnProfile, time_zone: str) -> Iterator[Finding]:
@@ -84,24 +89,28 @@ def _column(table: Table, column: Column, census: ColumnProfile, time_zone: str)
         return Finding(code, name, count, what, census.samples.get(kind, ()))
 
     if column.notnull and census.nulls:
-        yield found("TB214", census.nulls, f"{census.nulls} NULLs in a NOT NULL column", "null")
+        yield found("TB214", census.nulls, f"{counted(census.nulls, 'NULL')} in a NOT NULL column", "null")
     elif column.key and census.nulls:
-        yield found("TB210", census.nulls, f"{census.nulls} rows with NULL in the primary key", "null")
+        yield found("TB210", census.nulls, f"{counted(census.nulls, 'row')} with NULL in the primary key", "null")
     if census.beyond_safe:
-        yield found("TB201", census.beyond_safe, f"{census.beyond_safe} integers beyond ±2^53", "beyond_safe")
+        yield found(
+            "TB201", census.beyond_safe, f"{counted(census.beyond_safe, 'integer')} beyond ±2^53", "beyond_safe"
+        )
     if census.invalid_texts:
-        yield found("TB202", census.invalid_texts, f"{census.invalid_texts} texts are not UTF-8", "invalid")
+        yield found("TB202", census.invalid_texts, f"{counted(census.invalid_texts, 'text')} not in UTF-8", "invalid")
     if census.nul_texts:
-        yield found("TB204", census.nul_texts, f"{census.nul_texts} texts hold NUL", "nul")
+        yield found("TB204", census.nul_texts, f"{counted(census.nul_texts, 'text')} with NUL inside", "nul")
     if census.replaced_texts:
-        yield found("TB215", census.replaced_texts, f"{census.replaced_texts} texts hold U+FFFD", "replaced")
+        yield found(
+            "TB215", census.replaced_texts, f"{counted(census.replaced_texts, 'text')} with U+FFFD inside", "replaced"
+        )
     if census.infinities:
-        yield found("TB205", census.infinities, f"{census.infinities} infinite numbers", "infinities")
+        yield found("TB205", census.infinities, f"{counted(census.infinities, 'infinite number')}", "infinities")
     longest = max(census.longest_text, 2 * census.longest_blob)  # a blob's literal is hexadecimal
     if longest > LITERAL_BYTES:
         yield found("TB211", 1, f"the longest value takes {longest:,} bytes as a literal")
     if census.boolean_texts:
-        yield found("TB213", census.boolean_texts, f"{census.boolean_texts} booleans written as words")
+        yield found("TB213", census.boolean_texts, f"{counted(census.boolean_texts, 'boolean')} written as a word")
     yield from _dates(name, census, time_zone)
     yield from _numbers(name, column, census)
 
@@ -113,21 +122,26 @@ def _dates(name: str, census: ColumnProfile, time_zone: str) -> Iterator[Finding
         yield Finding("TB207", name, sum(census.dates.values()), f"several forms: {told}")
     naive = sum(count for form, count in forms.items() if form in NAIVE_FORMS)
     if naive and time_zone:
-        yield Finding("TB217", name, naive, f"{naive} timestamps without a zone: they mean {time_zone}")
+        yield Finding("TB217", name, naive, f"{counted(naive, 'timestamp')} without a zone, meant in {time_zone}")
     elif naive:
-        yield Finding("TB206", name, naive, f"{naive} timestamps without a zone")
+        yield Finding("TB206", name, naive, f"{counted(naive, 'timestamp')} without a zone")
     if census.impossible_dates:
-        what = f"{census.impossible_dates} dates that no calendar has"
+        what = f"{counted(census.impossible_dates, 'date')} that no calendar has"
         yield Finding("TB212", name, census.impossible_dates, what, census.samples.get("impossible", ()))
 
 
 def _numbers(name: str, column: Column, census: ColumnProfile) -> Iterator[Finding]:
     if _DECIMAL.match(column.declared) and census.reals:
-        yield Finding("TB208", name, census.reals, f"{census.reals} values of a {column.declared} are binary fractions")
+        yield Finding(
+            "TB208",
+            name,
+            census.reals,
+            f"{counted(census.reals, 'value')} of a {column.declared} stored as a binary fraction",
+        )
     numbers = census.integers + census.reals
     if _TEXTUAL.match(column.declared) and column.affinity == "NUMERIC" and numbers:
-        what = f"{numbers} numbers in a {column.declared}, which SQLite takes for a numeric type"
+        what = f"{counted(numbers, 'number')} in a {column.declared}, which SQLite takes for a numeric type"
         yield Finding("TB209", name, numbers, what)
     of_numbers = re.search(r"INT|REAL|FLOA|DOUB|DEC|NUM", column.declared, re.IGNORECASE)
     if of_numbers and column.affinity != "TEXT" and census.texts and not census.boolean_texts and not census.dates:
-        yield Finding("TB216", name, census.texts, f"{census.texts} texts in a {column.declared}")
+        yield Finding("TB216", name, census.texts, f"{counted(census.texts, 'text')} in a {column.declared}")
