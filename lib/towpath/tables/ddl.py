@@ -102,13 +102,6 @@ def written(parts: Sequence[Token]) -> str:
     return "".join(f" {t.text}" if t.gap and number else t.text for number, t in enumerate(parts))
 
 
-def same(left: str | None, right: str | None) -> bool:
-    """Whether two texts of SQL say the same: equal but for space and comments."""
-    if left is None or right is None:
-        return left is right
-    return [t.text for t in spoken(left)] == [t.text for t in spoken(right)]
-
-
 def tidied(sql: str) -> str:
     """`sql` without comments and with LF for CRLF, outside of quotes; otherwise as written."""
     out = ""

@@ -74,7 +74,8 @@ def counted(count: int, noun: str) -> str:
 def _rows(table: Table, census: TableProfile, limits: Limits) -> Iterator[Finding]:
     name = shown(table.name)
     if census.long_rows:
-        what = f"{counted(census.long_rows, 'row')}, the longest of {census.longest_row:,} bytes; D1 takes {limits.d1_row_bytes:,}"
+        what = f"{counted(census.long_rows, 'row')}, the longest of {census.longest_row:,} bytes"
+        what += f"; D1 takes {limits.d1_row_bytes:,}"
         yield Finding("TB102", name, census.long_rows, what, census.long_row_keys)
     for line, count in census.broken.items():
         if line.startswith("CHECK"):
