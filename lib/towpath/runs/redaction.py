@@ -11,6 +11,7 @@ papermill's.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -164,7 +165,13 @@ def guard(parameters: Mapping[str, Any] | None = None, root: Path | str = "") ->
         return False
     if not getattr(session.serialize, GUARDED, False):
         session.serialize = _guarded(kernel, session.serialize)
+        kernel.log.addFilter(_no_farewell)
     return True
+
+
+def _no_farewell(record: logging.LogRecord) -> bool:
+    """jupyter_client interrupts a kernel before it shuts it down; the kernel would tell the terminal of an error."""
+    return "KeyboardInterrupt caught in kernel" not in record.getMessage()
 
 
 def _guarded(kernel: Any, serialize: Callable[..., Any]) -> Callable[..., Any]:

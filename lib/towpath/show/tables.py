@@ -114,7 +114,8 @@ def _more(count: int) -> str:
 
 
 def _grid(rows: Sequence[Sequence[Any]], columns: Sequence[str], right: set[int], caption: str = "") -> str:
-    title = f'<caption style="text-align:left;font-weight:600;padding:.3em 0;white-space:nowrap">{escaped(caption)}</caption>'
+    style = "text-align:left;font-weight:600;padding:.3em 0;white-space:nowrap"
+    title = f'<caption style="{style}">{escaped(caption)}</caption>'
     sides = ["right" if i in right else "left" for i in range(len(columns))]
     head = "".join(
         f'<th scope="col" style="text-align:{side};{_PAD};{_BORDER}">{escaped(column)}</th>'
