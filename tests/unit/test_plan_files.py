@@ -47,13 +47,6 @@ def test_empty_files_decide_and_waive_nothing(toy: Any) -> None:
     plan = plan_of(toy)
     assert plan.mapping.decided() == ()
     assert plan.waivers == ()
-    assert plan.mapping.tables.selects("anything")
-
-
-def test_include_and_exclude_select_tables(toy: Any) -> None:
-    toy.write("mapping.yaml", "tables: {include: ['*'], exclude: ['tmp_*', alembic_version]}\n")
-    selects = plan_of(toy).mapping.tables.selects
-    assert [selects(name) for name in ("tasks", "tmp_1", "alembic_version")] == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import zoneinfo
 from collections.abc import Mapping
@@ -30,8 +29,6 @@ class Tables(BaseModel):
         default="generate", description="generate (the target's schema comes from the source's)"
     )
     time_zone: str = Field(default="UTC", description="an IANA zone such as UTC or Europe/Berlin")
-    include: tuple[str, ...] = Field(default=("*",), description='a list of table names or patterns, e.g. ["*"]')
-    exclude: tuple[str, ...] = Field(default=(), description='a list of table names or patterns, e.g. ["tmp_*"]')
 
     @field_validator("time_zone")
     @classmethod
@@ -43,10 +40,6 @@ class Tables(BaseModel):
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("no such time zone") from None
         return value
-
-    def selects(self, table: str) -> bool:
-        """True when the table is part of the move."""
-        return _any(table, self.include) and not _any(table, self.exclude)
 
 
 class Reference(BaseModel):
@@ -113,7 +106,7 @@ class SystemMapping(BaseModel):
     model_config = _STRICT
 
     system: str = Field(default="", description="the name of the system's folder")
-    tables: Tables = Field(default=Tables(), description="{mode, time_zone, include, exclude}")
+    tables: Tables = Field(default=Tables(), description="{mode, time_zone}")
     objects: Objects = Field(default=Objects(), description="{references, prefix, cache_control}")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
@@ -157,7 +150,3 @@ def once(document: Document, rows: tuple[Any, ...], key: str) -> None:
             what = f"{row.code} {row.object} stands twice (first in line {seen[name]})"
             raise refuse("PL003", document.file, f"{key}[{number}]", what, "keep one of them", line)
         seen[name] = line
-
-
-def _any(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -89,9 +89,7 @@ class Plan:
             f"source   {p.source_database}, files under {p.source_files}",
             f"target   D1 {p.d1_database_name} ({p.d1_database_id}), R2 {p.r2_bucket}",
             f"through  {p.cloudflare_api} and {p.r2_endpoint}",
-            f"tables   {tables.mode}; {', '.join(tables.include)}"
-            + (f" without {', '.join(tables.exclude)}" if tables.exclude else "")
-            + f"; naive timestamps are {tables.time_zone}",
+            f"tables   {tables.mode}, all of them; naive timestamps are {tables.time_zone}",
             f"objects  referenced by {references}",
             f"steps    {len(steps)}",
             *steps,

@@ -106,7 +106,8 @@ def choose(column: Column, census: ColumnProfile) -> Chosen:
     """The target type of a column of an ordinary (not STRICT) table."""
     declared = " ".join(column.declared.upper().split())
     rule = _rule(declared, column.affinity)
-    held = f"{census.texts} texts, {census.integers} integers, {census.reals} reals, {census.blobs} blobs"
+    kinds = {"texts": census.texts, "integers": census.integers, "reals": census.reals, "blobs": census.blobs}
+    held = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count) or "no value"
     if rule is not None:
         for wanted in _wanted(rule, census):
             if keeps(wanted, column, census):
