@@ -14,6 +14,7 @@ import orjson
 from towpath.checks import Progress, silent
 from towpath.errors import CannotFinish
 from towpath.tables.schema import Schema
+from towpath.tables.transcode import as_utf8
 
 FILE = "snapshot.sqlite"
 BACKUP_PAGES = 5_000
@@ -37,6 +38,7 @@ def take(source: apsw.Connection, folder: Path, report: Progress = silent) -> Pa
                 backup.step(BACKUP_PAGES)
                 report(abs(before - backup.remaining) if before else BACKUP_PAGES)
         copy.execute("PRAGMA journal_mode = DELETE").get  # noqa: B018
+        encoding = copy.pragma("encoding")
         copy.close()
     except (apsw.FullError, apsw.IOError) as error:
         copy.close()
@@ -52,6 +54,16 @@ def take(source: apsw.Connection, folder: Path, report: Progress = silent) -> Pa
         ) from None
     finally:
         source.execute("ROLLBACK")
+    if encoding != "UTF-8":
+        other = folder / (FILE + ".utf8")
+        other.unlink(missing_ok=True)
+        try:
+            as_utf8(draft, other)
+            other.replace(draft)
+        except BaseException:
+            draft.unlink()
+            other.unlink(missing_ok=True)
+            raise
     draft.chmod(0o444)
     draft.replace(path)
     return path
