@@ -16,6 +16,7 @@ from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema
 from towpath.tables.source import SourceFacts
+from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
 from towpath.workbench.workbench import Workbench
 
@@ -108,6 +109,35 @@ def files(inventory: objects.Inventory, closure: objects.Closure) -> show.Shown:
         f"{closure.named:,} files are named by a row"
     )
     return show.table(rows, ("Content type", "Files", "Bytes"), title)
+
+
+def limits(found: Sequence[Fit]) -> show.Shown:
+    """How near the source comes to every limit, the nearest first."""
+    rows = [
+        (
+            f.limit.title,
+            f.measured,
+            f.allowed,
+            f.limit.unit,
+            f"{f.share:.2g} %",
+            "OVER" if f.share > 100 else "",
+            f.object,
+        )
+        for f in sorted(found, key=lambda f: -f.share)
+    ]
+    over = sum(f.share > 100 for f in found)
+    title = f"{len(found)} limits of D1 and R2; {over or 'none'} exceeded"
+    columns = ("Limit", "Largest here", "Allowed", "Unit", "Share", "", "Where")
+    return show.table(rows, columns, title, numeric=("Largest here", "Allowed", "Share"))
+
+
+def month(estimate: Estimate) -> show.Shown:
+    """What a month of keeping it costs."""
+    kept = ", ".join(f"{line.dimension} {line.cost:.2f} USD" for line in estimate.lines)
+    free = "within the free plan's allowances" if estimate.fits_free else "more than the free plan keeps"
+    total = f"Keeping it costs {estimate.usage_cost:.2f} USD a month on the paid plan beyond its allowances"
+    total = f"{total} ({kept}); {free}."
+    return sentence(f"{total} Reads and writes depend on traffic and are not guessed here.")
 
 
 def cost(estimate: Estimate) -> show.Shown:

@@ -11,7 +11,6 @@ _ROWS = (
     ("CU102", "cutover", "The source did not change while it was frozen", "find the writer that ignores the switch"),
     ("CU103", "cutover", "The target receives the delta, all of it", "run 06-cutover again: it goes on from there"),
     ("CU104", "cutover", "The freeze is as short as the runbook allows", "shorten the time between 03 and 06"),
-    ("CU105", "cutover", "The target is what the last proof says before the delta", "run 04-import again"),
 )
 RULES: dict[str, Rule] = {
     **READY,
