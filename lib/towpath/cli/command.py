@@ -20,8 +20,8 @@ from towpath.plan.root import project_root
 
 HELP = """Towpath moves a running application to Cloudflare, phase by phase; the record proves that nothing was lost.
 
-Each phase is a notebook. This command runs them in order through their gates and writes the record; plain papermill
-and JupyterLab write the same one.
+Each phase is a notebook. This command runs them in order through their gates and writes the record. Plain papermill
+and JupyterLab go through the same gates and write the same results; pages for reviewers are written here alone.
 
 A first voyage, on this machine:
 

@@ -59,10 +59,12 @@ class Runtime:
 
     @property
     def access_key(self) -> Secret:
+        """The access key of its R2."""
         return self.state.access_key
 
     @property
     def secret_key(self) -> Secret:
+        """The secret key of its R2."""
         return self.state.secret_key
 
     def client(self, **options: Any) -> Client:

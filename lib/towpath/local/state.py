@@ -58,6 +58,7 @@ class State:
 
     @property
     def data(self) -> Path:
+        """D1, R2 and KV as the runtime keeps them."""
         return self.folder / "state"
 
     @property
@@ -67,6 +68,7 @@ class State:
 
     @property
     def log(self) -> Path:
+        """What the runtime said since its last start."""
         return self.folder / "runtime.log"
 
     @property
@@ -76,10 +78,12 @@ class State:
 
     @property
     def access_key(self) -> Secret:
+        """The access key that `prepare` made up."""
         return Secret("file:r2-access-key", self.folder)
 
     @property
     def secret_key(self) -> Secret:
+        """The secret key that `prepare` made up."""
         return Secret("file:r2-secret-key", self.folder)
 
     def prepare(self) -> None:

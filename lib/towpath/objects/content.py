@@ -164,20 +164,25 @@ class Slice(io.RawIOBase):
         self._descriptor, self._start, self._length, self._at = descriptor, start, length, 0
 
     def readable(self) -> bool:
+        """Always: it is there to be read."""
         return True
 
     def seekable(self) -> bool:
+        """Always: a request that is sent again starts over."""
         return True
 
     def tell(self) -> int:
+        """The position within the part, in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move within the part; never before its beginning."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer from the part; 0 at its end, or where the file was cut."""
         wanted = min(len(buffer), self._length - self._at)
         block = os.pread(self._descriptor, wanted, self._start + self._at) if wanted > 0 else b""
         buffer[: len(block)] = block

@@ -64,8 +64,8 @@ def row_reals(relation: Relation, columns: Sequence[str]) -> str:
 def page_sql(relation: Relation, low: str | None, high: str | None, reals: Sequence[str], form: str) -> str:
     """SQL for one page: its row count, its canonical text, its reals.
 
-    `form` text: as text.  bytes: as a blob, for a driver that returns bytes.  hex: as pieces of hexadecimal, for text
-    that JSON cannot carry; the number of pieces is `hex_pieces` of the page's size.
+    `form` text: as text.  bytes: as a blob, for a driver that returns bytes.  For text that JSON cannot carry there is
+    `hex_sql`.
     """
     inner = (
         f"SELECT {row_text(relation)} AS x, {row_reals(relation, reals)} AS y FROM {quoted(relation.name)}"
@@ -79,7 +79,7 @@ def page_sql(relation: Relation, low: str | None, high: str | None, reals: Seque
 
 
 def hex_sql(relation: Relation, low: str | None, high: str | None, reals: Sequence[str], pieces: int) -> str:
-    """SQL for one page in hexadecimal pieces: count, reals, size in bytes, then the pieces."""
+    """SQL for one page in hexadecimal pieces: count, reals, size in bytes, then `pieces` texts of PIECE_BYTES."""
     blob = page_sql(relation, low, high, reals, "bytes")
     parts = ", ".join(f"hex(substr(x, {1 + i * PIECE_BYTES}, {PIECE_BYTES}))" for i in range(pieces))
     return f"SELECT n, y, octet_length(x), {parts} FROM ({blob})"

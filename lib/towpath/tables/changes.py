@@ -33,6 +33,7 @@ class TableChanges:
 
     @property
     def count(self) -> int:
+        """Rows that were inserted, updated or deleted."""
         return len(self.inserted) + len(self.updated) + len(self.deleted)
 
 

@@ -62,8 +62,9 @@ OWN_TABLES = ("_cf_kv", "_cf_metadata", "_cf_alarm")  # Cloudflare's own, found 
 class Sandbox:
     """A database in memory with D1's limits.
 
-    `trusting`: names that only the source knows (functions, collations) are stand-ins, so that its declarations
-    compile; what then uses one of them is told by `refused`.
+    While it is `guarded` it also has D1's rights: a function or a module that D1 has not is refused.  Names that only
+    the source knows (functions, collations) may be given a stand-in, so that its declarations compile; which functions
+    that D1 has not the last statement used is told by `refused`.
     """
 
     def __init__(self, limits: Limits = PAID) -> None:

@@ -33,6 +33,7 @@ class Row:
 
     @property
     def size(self) -> int:
+        """Bytes of SQL and characters of the texts bound to it."""
         return len(self.literal) + sum(map(len, self.parameters))
 
 

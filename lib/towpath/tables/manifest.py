@@ -81,10 +81,12 @@ class Manifest:
 
     @property
     def rows(self) -> int:
+        """Rows of all tables."""
         return sum(table.rows for table in self.tables)
 
     @property
     def cells(self) -> int:
+        """Cells of all rows."""
         return sum(table.rows * len(table.columns) for table in self.tables)
 
     def table(self, name: str) -> TableEntry:

@@ -32,6 +32,7 @@ class Relation:
 
     @property
     def name(self) -> str:
+        """The table's name."""
         return self.table.name
 
     @property

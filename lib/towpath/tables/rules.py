@@ -55,7 +55,12 @@ _LIMITS = (
         "TB113", DECIDE, "foreign key to columns that are not unique", "make the parent's columns UNIQUE", DROP, DROP
     ),
     _rule("TB114", DECIDE, "foreign key to a table that is not there", "create the parent table", DROP, DROP),
-    _rule("TB115", REFUSE, "table d1_migrations belongs to wrangler", "name it under tables.exclude in mapping.yaml"),
+    _rule(
+        "TB115",
+        REFUSE,
+        "table d1_migrations belongs to wrangler",
+        "rename it in the source: the target keeps its applied migrations there",
+    ),
     _rule(
         "TB116",
         DECIDE,

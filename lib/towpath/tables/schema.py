@@ -50,10 +50,12 @@ class Column:
 
     @property
     def affinity(self) -> str:
+        """INTEGER, TEXT, BLOB, REAL or NUMERIC: what SQLite makes of the declared type."""
         return affinity(self.declared)
 
     @property
     def generated(self) -> bool:
+        """True for a column that is computed, stored or not."""
         return self.hidden in (2, 3)
 
 

@@ -23,8 +23,8 @@ SAME_TYPE, SHORTER, DATE, TEXTUAL, BOOLEAN, DECIMAL, MIXED, KEY = (
 class TypeRule:
     """A declared type, what it means, and which types to try, by what the column holds.
 
-    `holding`: texts, integers, reals → tried first where every value is of that class; `any` → tried in this order
-    otherwise; `empty` → for a column without values, by what the new application is going to write.
+    `texts`, `integers`, `reals`: tried first where every value is of that class; `any`: tried in this order after it;
+    `empty`: for a column without values, by what the new application is going to write.
     """
 
     pattern: str
