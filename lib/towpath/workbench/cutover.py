@@ -39,7 +39,7 @@ class Freeze:
 
     started: float  # monotonic seconds
     at: str  # UTC
-    version: int  # of the data, as SQLite counts commits of others
+    version: tuple[int, ...]  # of the data: see `_version`
     approved: bool
 
 
@@ -67,14 +67,25 @@ def freeze(bench: Workbench) -> Freeze:
         found = f"{bench.params.source_maintenance_switch} since {at}"
         _report(bench, "CU101", "switch", "on", found, switch.is_file())
     started = time.monotonic()
-    return Freeze(started, at, _quiet(bench) if approved else 0, approved)
+    return Freeze(started, at, _quiet(bench) if approved else (), approved)
 
 
-def _quiet(bench: Workbench) -> int:
+def _version(bench: Workbench) -> tuple[int, ...]:
+    """What changes with every commit: SQLite's own count, and, where it is a file at rest that was read as a copy
+    (`towpath.tables.source`), the size and time of the file."""
+    path = bench.run.source("source_database")
+    wal = path.with_name(path.name + "-wal")
+    stamp = path.stat() if bench.params.source_closed_cleanly else None
+    at_rest = (stamp.st_size, stamp.st_mtime_ns, int(wal.exists())) if stamp else ()
+    return (int(bench.source.pragma("data_version")), *at_rest)
+
+
+def _quiet(bench: Workbench) -> tuple[int, ...]:
     """Wait until writes that were under way have ended; return the version of the data then."""
-    last, since, end = -1, time.monotonic(), time.monotonic() + SETTLE_SECONDS
+    last: tuple[int, ...] = ()
+    since, end = time.monotonic(), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end:
-        version = int(bench.source.pragma("data_version"))
+        version = _version(bench)
         if version != last:
             last, since = version, time.monotonic()
         elif time.monotonic() - since >= QUIET_SECONDS:
@@ -156,7 +167,7 @@ def _proved(bench: Workbench, freeze: Freeze) -> State:
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:
     """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far."""
-    version = int(bench.source.pragma("data_version"))
+    version = _version(bench)
     found = "unchanged" if version == freeze.version else "changed by another connection"
     seconds = time.monotonic() - freeze.started
     if freeze.approved:
