@@ -11,13 +11,12 @@ from towpath.objects import RULES
 
 
 def documented(root: Path) -> dict[str, list[str]]:
-    """Rows of docs/checks.d/objects.md, and of docs/checks.md once the rows are merged there, by code."""
+    """Rows of docs/checks.md by code."""
     found: dict[str, list[str]] = {}
-    for path in (root / "docs/checks.md", root / "docs/checks.d/objects.md"):
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if cells[0].startswith("OB"):
-                found[cells[0]] = cells
+    for line in (root / "docs/checks.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0].startswith("OB"):
+            found[cells[0]] = cells
     return found
 
 

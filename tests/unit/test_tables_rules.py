@@ -226,13 +226,12 @@ def test_null_cannot_answer_orphans_of_a_reference_that_must_not_be_null() -> No
 
 
 def documented(root: Path) -> dict[str, list[str]]:
-    """Rows of the documentation by code, before and after the lead merged them."""
+    """Rows of the documentation by code."""
     found: dict[str, list[str]] = {}
-    for path in (root / "docs/checks.md", root / "docs/checks.d/tables.md"):
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if cells[0] in RULES:
-                found[cells[0]] = cells
+    for line in (root / "docs/checks.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] in RULES:
+            found[cells[0]] = cells
     return found
 
 
