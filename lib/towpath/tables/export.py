@@ -23,7 +23,7 @@ from towpath.tables import canonical, encode
 from towpath.tables.keys import key_literal
 from towpath.tables.literals import exact_literal
 from towpath.tables.manifest import ChunkWriter, Manifest, Page, TableEntry
-from towpath.tables.order import LoadOrder, load_order
+from towpath.tables.order import LoadOrder, bound_by_checks, load_order
 from towpath.tables.relation import Relation, relations
 from towpath.tables.schema import quoted, reflect
 from towpath.tables.snapshot import open_snapshot, schema_digest
@@ -43,7 +43,7 @@ class Exporter:
         self.db = open_snapshot(path)
         self.schema = reflect(self.db)
         self.relations = relations(self.db, self.schema, decisions)
-        self.order: LoadOrder = load_order(self.schema)
+        self.order: LoadOrder = load_order(self.schema, bound_by_checks(self.db, self.schema))
         self.prefix = prefix or hashlib.sha256(str(dt.datetime.now(dt.UTC)).encode()).hexdigest()[:12]
         self._local = threading.local()
 

@@ -7,10 +7,14 @@ that way must arrive together, in one transaction that defers the check.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from towpath.tables.schema import ForeignKey, Schema, Table
+import apsw
+
+from towpath.tables.clauses import parse_table
+from towpath.tables.ddl import STRING, Token, closing, written
+from towpath.tables.schema import ForeignKey, Schema, Table, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +30,24 @@ class LoadOrder:
         return next((group for group in self.together if table in group), None)
 
 
-def load_order(schema: Schema) -> LoadOrder:
-    """Order the moving tables of a schema.  Deterministic: equal schemas give equal orders."""
+def load_order(schema: Schema, checked: Mapping[str, Set[str]] | None = None) -> LoadOrder:
+    """Order the moving tables of a schema.  Deterministic: equal schemas give equal orders.
+
+    `checked`: what `bound_by_checks` says of the rows; without it no CHECK is expected to mind a NULL.
+    """
     tables = {table.name.lower(): table for table in schema.moving}
+    pinned = {name: set((checked or {}).get(table.name, ())) for name, table in tables.items()}
+    for table in tables.values():
+        for fk in table.foreign_keys:
+            if fk.parent.lower() in tables:
+                pinned[fk.parent.lower()] |= {column.lower() for column in fk.parent_columns}
     hard: dict[str, set[str]] = {name: set() for name in tables}  # edges that cannot be opened
     soft: dict[str, set[str]] = {name: set() for name in tables}
     for name, table in tables.items():
         for fk in table.foreign_keys:
             parent = fk.parent.lower()
             if parent in tables:
-                (soft if opening_column(table, fk) else hard)[name].add(parent)
+                (soft if opening_column(table, fk, pinned[name]) else hard)[name].add(parent)
     order: list[str] = []
     groups: list[tuple[str, ...]] = []
     both = {name: hard[name] | soft[name] for name in tables}
@@ -54,7 +66,7 @@ def load_order(schema: Schema) -> LoadOrder:
         columns: dict[str, None] = {}
         for fk in table.foreign_keys:
             parent = fk.parent.lower()
-            column = opening_column(table, fk)
+            column = opening_column(table, fk, pinned[name])
             if parent in place and column and place[parent] >= place[name]:
                 columns[column] = None
         if columns:
@@ -62,14 +74,51 @@ def load_order(schema: Schema) -> LoadOrder:
     return LoadOrder(tuple(tables[name].name for name in order), late, tuple(groups))
 
 
-def opening_column(table: Table, fk: ForeignKey) -> str | None:
-    """The column that may be NULL for a while, so that the reference is not checked; None if there is none."""
-    columns = {column.name.lower(): column for column in table.stored}
+def opening_column(table: Table, fk: ForeignKey, pinned: Set[str] = frozenset()) -> str | None:
+    """The column that may be NULL for a while, so that the reference is not checked; None if there is none.
+
+    `pinned`: columns, in lower case, that must hold their value from the start.
+    """
+    columns = {column.name.lower(): column for column in table.stored if column.name.lower() not in pinned}
     for name in fk.columns:
         column = columns.get(name.lower())
         if column is not None and not column.notnull and not column.key:
             return column.name
     return None
+
+
+def bound_by_checks(db: apsw.Connection, schema: Schema) -> dict[str, set[str]]:
+    """By table, the referring columns (in lower case) whose rows would break a CHECK while they are NULL."""
+    out = {}
+    for table in schema.moving:
+        clauses = _checks(table)
+        named = {t.identifier.lower() for c in clauses for t in c if t.kind != STRING and t.identifier is not None}
+        empty = {column.lower() for fk in table.foreign_keys for column in fk.columns} & named
+        if not empty:
+            continue
+        columns = [("NULL AS " if c.name.lower() in empty else "") + quoted(c.name) for c in table.columns]
+        checks = " AND ".join(f"({written(tokens)})" for tokens in clauses)
+        rows = f"SELECT {', '.join(columns)} FROM {quoted(table.name)}"
+        try:
+            broken = db.execute(
+                f"SELECT EXISTS (SELECT 1 FROM ({rows}) AS {quoted(table.name)} WHERE NOT ({checks}))"
+            ).get
+        except apsw.SQLError:  # a function that only the application has; the target's schema is without this CHECK
+            continue
+        if broken:
+            out[table.name] = empty
+    return out
+
+
+def _checks(table: Table) -> list[tuple[Token, ...]]:
+    """The expressions of a table's CHECKs."""
+    if "CHECK" not in table.sql.upper():
+        return []
+    parsed = parse_table(table.sql, len(table.columns))
+    clauses = [*parsed.constraints, *(clause for column in parsed.columns for clause in column.clauses)]
+    found = [clause.tokens for clause in clauses if clause.kind == "check"]
+    starts = [next(i for i, token in enumerate(tokens) if token.sign("(")) for tokens in found]
+    return [tokens[at + 1 : closing(tokens, at)] for tokens, at in zip(found, starts, strict=True)]
 
 
 def components(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
