@@ -24,7 +24,8 @@ from towpath.tables.keys import key_literal
 from towpath.tables.literals import exact_literal
 from towpath.tables.manifest import ChunkWriter, Manifest, Page, TableEntry
 from towpath.tables.order import LoadOrder, bound_by_checks, load_order
-from towpath.tables.relation import Relation, relations
+from towpath.tables.overlay import Overlay, relations
+from towpath.tables.relation import Relation, keys
 from towpath.tables.schema import quoted, reflect
 from towpath.tables.snapshot import open_snapshot, schema_digest
 from towpath.tables.statements import Sink, insert_header, item
@@ -42,7 +43,9 @@ class Exporter:
         self.folder = path.parent
         self.db = open_snapshot(path)
         self.schema = reflect(self.db)
-        self.relations = relations(self.db, self.schema, decisions)
+        self._overlay = Overlay(self.schema, decisions, keys(self.db, self.schema))
+        self._overlay.prepare(self.db)
+        self.relations = relations(self._overlay)
         self.order: LoadOrder = load_order(self.schema, bound_by_checks(self.db, self.schema))
         self.prefix = prefix or hashlib.sha256(str(dt.datetime.now(dt.UTC)).encode()).hexdigest()[:12]
         self._local = threading.local()
@@ -129,6 +132,7 @@ class Exporter:
     def _connection(self) -> apsw.Connection:
         if not hasattr(self._local, "db"):
             self._local.db = open_snapshot(self.path)
+            self._overlay.prepare(self._local.db)
         db: apsw.Connection = self._local.db
         return db
 

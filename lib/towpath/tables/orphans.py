@@ -7,6 +7,7 @@ reference with a NULL in it is none (MATCH SIMPLE), the parent's collation and a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import apsw
@@ -35,12 +36,25 @@ class Orphans:
         return f"{self.table}.{'+'.join(self.columns)}"
 
 
-def orphans(db: apsw.Connection, schema: Schema, report: Progress = silent) -> tuple[Orphans, ...]:
-    """Check every foreign key of the moving tables; one without orphans is told with count 0.  `report` counts keys."""
+Behind = Callable[[str, str], str]  # table, alias -> the condition under which a row of it does not move
+
+
+def nobody(name: str, alias: str) -> str:  # noqa: ARG001
+    """Every row moves."""
+    return ""
+
+
+def orphans(
+    db: apsw.Connection, schema: Schema, report: Progress = silent, behind: Behind = nobody
+) -> tuple[Orphans, ...]:
+    """Check every foreign key of the moving tables; one without orphans is told with count 0.  `report` counts keys.
+
+    A parent that stays `behind` counts as missing.
+    """
     out = []
     for table in schema.moving:
         for fk in table.foreign_keys:
-            out.append(_check(db, schema, table, fk))
+            out.append(_check(db, schema, table, fk, behind))
             report(1)
     return tuple(out)
 
@@ -63,10 +77,10 @@ def problem(schema: Schema, fk: ForeignKey) -> str:
     return SOUND if any(sorted(str(name).lower() for name in key) == sorted(wanted) for key in keys) else NO_KEY
 
 
-def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey) -> Orphans:
+def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey, behind: Behind) -> Orphans:
     wrong = problem(schema, fk)
     for collation in ("", " COLLATE BINARY"):
-        source, condition = _missing(schema, table, fk, wrong, collation)
+        source, condition = _missing(schema, table, fk, wrong, collation, behind)
         try:
             count = int(ask(db, f"SELECT count(*) FROM {source} WHERE {condition}"))
             break
@@ -81,7 +95,9 @@ def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey) ->
     return Orphans(table.name, fk.columns, fk.parent, count, keys, wrong)
 
 
-def _missing(schema: Schema, table: Table, fk: ForeignKey, wrong: str, collation: str) -> tuple[str, str]:
+def _missing(
+    schema: Schema, table: Table, fk: ForeignKey, wrong: str, collation: str, behind: Behind
+) -> tuple[str, str]:
     """FROM and WHERE of the child rows whose parent is missing."""
     child = [f"child.{quoted(name)}" for name in fk.columns]
     present = " AND ".join(f"typeof({name}) <> 'null'" for name in child)
@@ -94,6 +110,8 @@ def _missing(schema: Schema, table: Table, fk: ForeignKey, wrong: str, collation
         return source, present
     pairs = zip(fk.parent_columns, child, strict=True)
     match = " AND ".join(f"parent.{quoted(name)}{collation} = +{value}" for name, value in pairs)
+    if stays := behind(parent.name, "parent"):
+        match += f" AND NOT ({stays})"
     # a left join: where the parent has no index, SQLite builds one for the query
     join = f"{source} LEFT JOIN {quoted(parent.name)} AS parent ON {match}"
     return join, f"{present} AND typeof(parent.{quoted(fk.parent_columns[0])}) = 'null'"

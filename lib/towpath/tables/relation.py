@@ -7,17 +7,34 @@ target without.  The source itself is never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import apsw
 
-from towpath.checks import Decision, decide
 from towpath.errors import BadInput
-from towpath.tables.schema import ForeignKey, Schema, Table, quoted
+from towpath.tables.schema import Schema, Table, quoted
 
-ORPHAN = "TB203"  # the rule whose decisions change rows: `null` empties the reference, `park` keeps the row back
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
+COLLATIONS = ("BINARY", "NOCASE", "RTRIM")  # those that every SQLite has
+KEY_BYTES = 15_000  # two keys as literals, in hexadecimal at worst, stand in the statement that asks for a page
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """How the rows of a table are named and paged: its primary key, or its rowid."""
+
+    names: tuple[str, ...]  # quoted, or a name of the rowid
+    carries_rowid: bool  # no usable primary key: the rowid travels so that pages can be named by it
+    binary: bool  # the key's own collation is one that only the application has: compared by bytes instead
+
+    def parts(self, table: str) -> list[str]:
+        """The key's columns as SQL, `table` being the table's name or alias, quoted."""
+        return [f"{table}.{name}{' COLLATE BINARY' if self.binary else ''}" for name in self.names]
+
+    def sql(self, table: str) -> str:
+        """The key as SQL: one column, or a row value."""
+        return row_value(self.parts(table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +42,24 @@ class Relation:
     """The rows of one table that move, as SQL over that table alone."""
 
     table: Table
-    key: tuple[str, ...]  # SQL names of the key columns, quoted
-    carries_rowid: bool  # no usable primary key: the rowid travels so that pages can be named by it
+    paging: Key
     emptied: dict[str, str] = field(default_factory=dict)  # column -> condition under which it becomes NULL
     parked: str = ""  # condition under which a row stays behind; "" if none does
 
     @property
     def name(self) -> str:
-        """The table's name."""
+        """The table's name, as the source spells it."""
         return self.table.name
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The SQL names of the key's columns."""
+        return self.paging.names
+
+    @property
+    def carries_rowid(self) -> bool:
+        """True if there is no usable primary key, so that rows are named by their rowid."""
+        return self.paging.carries_rowid
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,105 +74,69 @@ class Relation:
 
     def where(self, low: str | None = None, high: str | None = None) -> str:
         """WHERE clause for the rows with low < key <= high (SQL literals; None leaves that end open)."""
-        key = self.key_sql
-        parts = [f"{key} > {low}"] if low is not None else []
-        parts += [f"{key} <= {high}"] if high is not None else []
+        parts = [f"{self.key_sql} > {low}"] if low is not None else []
+        parts += [f"{self.key_sql} <= {high}"] if high is not None else []
         parts += [f"NOT ({self.parked})"] if self.parked else []
         return f" WHERE {' AND '.join(parts)}" if parts else ""
 
     @property
     def key_sql(self) -> str:
         """The key as SQL: one column, or a row value."""
-        names = [f"{quoted(self.name)}.{part}" for part in self.key]
-        return names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return self.paging.sql(quoted(self.name))
 
     @property
     def order(self) -> str:
         """ORDER BY clause that follows the key."""
-        return " ORDER BY " + ", ".join(f"{quoted(self.name)}.{part}" for part in self.key)
+        return f" ORDER BY {', '.join(self.paging.parts(quoted(self.name)))}"
 
     def arriving(self) -> Relation:
         """The same rows as the target holds them: no decisions laid over."""
-        return Relation(self.table, self.key, self.carries_rowid)
+        return Relation(self.table, self.paging)
 
 
-def relations(db: apsw.Connection, schema: Schema, decisions: Sequence[Decision] = ()) -> dict[str, Relation]:
-    """The relation of every moving table, by table name.
+def row_value(parts: Sequence[str]) -> str:
+    """One SQL expression as it is, several as a row value."""
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
-    `db` is asked whether a primary key holds NULLs (SQLite allows them outside INTEGER PRIMARY KEY and WITHOUT ROWID);
-    such a table is paged by its rowid.  Raises BadInput when a table has neither.
+
+def keys(db: apsw.Connection, schema: Schema) -> dict[str, Key]:
+    """How the rows of every moving table are named and paged, by table name.
+
+    `db` is asked whether a primary key can name its rows: SQLite allows NULLs in it outside INTEGER PRIMARY KEY and
+    WITHOUT ROWID, and values longer than any statement.  Such a table is paged by its rowid.  Raises BadInput when it
+    has none that can be named.
     """
-    overlay = _Overlay(schema, decisions)
-    out = {}
-    for table in schema.moving:
-        key, carries = _key(db, table)
-        out[table.name] = Relation(table, key, carries, overlay.emptied(table), overlay.parked(table))
-    return out
+    return {table.name: _key(db, table) for table in schema.moving}
 
 
-def _key(db: apsw.Connection, table: Table) -> tuple[tuple[str, ...], bool]:
+def _key(db: apsw.Connection, table: Table) -> Key:
     columns = table.primary_key
-    if columns and (table.without_rowid or table.rowid_alias or not _has_null(db, table, columns)):
-        return tuple(quoted(c) for c in columns), False
+    if columns and (table.rowid_alias or not (reason := _unusable(db, table))):
+        collations = {c.upper() for index in table.indexes if index.origin == "pk" for c in index.collations}
+        return Key(tuple(quoted(c) for c in columns), False, not collations <= set(COLLATIONS))
+    if columns and table.without_rowid:
+        raise BadInput(
+            f"the table has no usable key: {reason}", object=table.name, next="shorten the key in the source"
+        )
     taken = {column.name.lower() for column in table.columns}
     free = [name for name in ROWID_NAMES if name not in taken]
     if not free:
         raise BadInput(
-            "the table has no usable key: no primary key without NULLs, and columns hide every name of the rowid",
+            f"the table has no usable key: {reason if columns else 'no primary key'},"
+            " and columns hide every name of the rowid",
             object=table.name,
             next="rename one of its columns rowid, _rowid_, oid in the source, or give it a primary key",
         )
-    return (free[0],), True
+    return Key((free[0],), True, False)
 
 
-def _has_null(db: apsw.Connection, table: Table, columns: Iterable[str]) -> bool:
-    condition = " OR ".join(f"{quoted(c)} IS NULL" for c in columns)
-    return bool(db.execute(f"SELECT EXISTS (SELECT 1 FROM {quoted(table.name)} WHERE {condition})").get)
-
-
-class _Overlay:
-    """Turns the decisions about orphans into SQL conditions."""
-
-    def __init__(self, schema: Schema, decisions: Sequence[Decision]) -> None:
-        self.schema = schema
-        self.decisions = decisions
-
-    def emptied(self, table: Table) -> dict[str, str]:
-        out: dict[str, str] = {}
-        nullable = {c.name for c in table.stored if not c.notnull and not c.key}
-        for fk in table.foreign_keys:
-            if self._decided(table, fk) == "null":
-                condition = self._orphan(table, fk, ())
-                for column in fk.columns:
-                    if column in nullable:
-                        out[column] = f"({out[column]}) OR ({condition})" if column in out else condition
-        return out
-
-    def parked(self, table: Table, seen: tuple[str, ...] = ()) -> str:
-        """Rows that stay behind, parents that stay behind themselves counted as missing."""
-        if table.name in seen:
-            return ""
-        conditions = [
-            self._orphan(table, fk, (*seen, table.name))
-            for fk in table.foreign_keys
-            if self._decided(table, fk) == "park"
-        ]
-        return " OR ".join(f"({c})" for c in conditions)
-
-    def _decided(self, table: Table, fk: ForeignKey) -> str:
-        decision = decide(ORPHAN, f"{table.name}.{'+'.join(fk.columns)}", self.decisions)
-        return decision.do if decision else ""
-
-    def _orphan(self, table: Table, fk: ForeignKey, seen: tuple[str, ...]) -> str:
-        child = [f"{quoted(table.name)}.{quoted(c)}" for c in fk.columns]
-        present = " AND ".join(f"{c} IS NOT NULL" for c in child)
-        try:
-            parent = self.schema.table(fk.parent)
-        except KeyError:
-            return present  # the parent table itself is missing: every reference is an orphan
-        # the inner name differs from the table's own, so that self references compare two rows
-        inner = quoted(f"parent of {table.name}")
-        match = " AND ".join(f"{inner}.{quoted(p)} = {c}" for p, c in zip(fk.parent_columns, child, strict=True))
-        behind = self.parked(parent, seen)
-        stays = f" AND NOT ({behind.replace(quoted(parent.name) + '.', inner + '.')})" if behind else ""
-        return f"{present} AND NOT EXISTS (SELECT 1 FROM {quoted(parent.name)} AS {inner} WHERE {match}{stays})"
+def _unusable(db: apsw.Connection, table: Table) -> str:
+    """Why the primary key cannot name every row; "" if it can."""
+    columns = [quoted(c) for c in table.primary_key]
+    null = " OR ".join(f"{c} IS NULL" for c in columns)
+    long = " + ".join(f"ifnull(octet_length({c}), 0)" for c in columns) + f" > {KEY_BYTES}"
+    flags = f"SELECT max({null}), max({long}) FROM {quoted(table.name)}"
+    has_null, has_long = db.execute(flags).get or (0, 0)
+    if has_null:
+        return "a primary key with NULLs"
+    return f"a primary key of more than {KEY_BYTES:,} bytes" if has_long else ""

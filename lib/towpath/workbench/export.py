@@ -12,7 +12,7 @@ from towpath.tables.acceptance import exported, leaving_orphans, schema_unchange
 from towpath.tables.export import Exporter
 from towpath.tables.findings import find
 from towpath.tables.manifest import Manifest
-from towpath.tables.orphans import orphans
+from towpath.tables.overlay import orphans_after
 from towpath.tables.snapshot import schema_digest, take
 from towpath.workbench import inventory
 from towpath.workbench.inventory import STRUCTURE
@@ -33,7 +33,8 @@ def snapshot(bench: Workbench, report: Progress) -> Exporter:
 def judge_references(bench: Workbench, exporter: Exporter) -> None:
     """The orphans of the snapshot, judged again: the source may have changed since the inventory."""
     zone = bench.run.mapping.tables.time_zone
-    found = find(exporter.schema, bench.profile, orphans(exporter.db, exporter.schema), bench.limits, time_zone=zone)
+    left = orphans_after(exporter.db, exporter.schema, bench.decisions)
+    found = find(exporter.schema, bench.profile, left, bench.limits, time_zone=zone)
     bench.run.judge([f for f in found if f.code == "TB203"], table_rules.RULES, ["TB203"])
     bench.run.add(leaving_orphans(exporter))
 

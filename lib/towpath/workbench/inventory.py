@@ -11,7 +11,8 @@ from towpath.checks import Progress
 from towpath.tables import rules as table_rules
 from towpath.tables.census import Profile
 from towpath.tables.findings import contradictions, find
-from towpath.tables.orphans import Orphans, orphans
+from towpath.tables.orphans import Orphans
+from towpath.tables.overlay import orphans_after
 from towpath.tables.profile import profile
 from towpath.tables.snapshot import schema_digest
 from towpath.tables.source import check_integrity
@@ -40,7 +41,7 @@ def census(bench: Workbench, report: Progress) -> Profile:
 
 def foreign_keys(bench: Workbench) -> tuple[Orphans, ...]:
     """Look for the parent of every reference."""
-    return orphans(bench.source, bench.schema)
+    return orphans_after(bench.source, bench.schema, bench.decisions)
 
 
 def judge_tables(bench: Workbench, found: Sequence[Orphans]) -> None:
