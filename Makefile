@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test lint format lab bench lock down clean
+.PHONY: help install demo test lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: install ## ruff and mypy only
 format: install ## Let ruff put the sources into their form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+golden: install ## Make the golden copies of the notebooks anew; read the difference before you commit it
+	$(BIN)/python tests/notebooks/make_golden.py
 
 lab: install ## JupyterLab on the notebooks, with the local runtime up
 	@[ -e build/$(SYSTEM) ] || $(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/$(SYSTEM)

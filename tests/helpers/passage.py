@@ -1,0 +1,158 @@
+"""A server between a project and its Cloudflare runtime, at which one chosen request can be stopped.
+
+Everything passes through to the real runtime and back, byte for byte.  `stop` names a request; when it comes, it is
+kept either before the runtime sees it or after the runtime has carried it out, and the test does what it has to do
+(kill somebody) exactly then, instead of guessing a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+When = Literal["before", "after"]
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}  # between neighbours only (RFC 9110 §7.6.1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+@dataclass
+class Stop:
+    """The `nth` request that fits, kept `when`; `reached` is set as soon as it is there."""
+
+    fits: Callable[[Request], bool]
+    nth: int
+    when: When
+    reached: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, seconds: float = 90) -> None:
+        """Wait until the request is kept."""
+        assert self.reached.wait(seconds), "the request that the test waits for did not come"
+
+
+class Passage:
+    """The server; `port` stays the same while the runtime behind it may change."""
+
+    def __init__(self) -> None:
+        self.behind = 0  # the runtime's port
+        self.seen: list[Request] = []
+        self._stop: Stop | None = None
+        self._lock = threading.Lock()
+        passage = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self) -> None:
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    super().handle_one_request()
+
+            def log_message(self, *_: object) -> None: ...
+
+            def _pass(self) -> None:
+                passage._one(self)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass  # noqa: N815
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+
+    @contextmanager
+    def open(self) -> Iterator[Passage]:
+        """Serve for the length of a `with` block."""
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    @contextmanager
+    def stop(self, fits: Callable[[Request], bool], nth: int, when: When) -> Iterator[Stop]:
+        """Keep the `nth` request that fits; at the end of the block its connection is dropped without an answer."""
+        stop = Stop(fits, nth, when)
+        with self._lock:
+            self._stop = stop
+        try:
+            yield stop
+        finally:
+            with self._lock:
+                self._stop = None
+            stop.over.set()
+
+    def _meets(self, request: Request) -> Stop | None:
+        with self._lock:
+            self.seen.append(request)
+            stop = self._stop
+            if stop is None or not stop.fits(request):
+                return None
+            stop.nth -= 1
+            return stop if stop.nth == 0 else None
+
+    def _one(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+        stop = self._meets(Request(handler.command, handler.path, body))
+        if stop is not None and stop.when == "before":
+            self._keep(stop, handler)
+            return
+        upstream = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=120)
+        try:
+            upstream.putrequest(handler.command, handler.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in handler.headers.items():  # Host too: S3 signatures cover it
+                if name.lower() not in HOP - {"content-length"}:
+                    upstream.putheader(name, value)
+            upstream.endheaders(body or None)
+            answer = upstream.getresponse()
+            content = answer.read()
+        finally:
+            upstream.close()
+        if stop is not None:
+            self._keep(stop, handler)
+            return
+        handler.send_response_only(answer.status, answer.reason)
+        length = answer.headers.get("content-length") if handler.command == "HEAD" else str(len(content))
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP:
+                handler.send_header(name, value)
+        if length is not None:
+            handler.send_header("content-length", length)
+        handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(content)
+
+    def _keep(self, stop: Stop, handler: BaseHTTPRequestHandler) -> None:
+        stop.reached.set()
+        stop.over.wait()
+        handler.close_connection = True
+
+
+def receipt(request: Request) -> bool:
+    """A transaction that begins with a receipt: a chunk, a migration, a statement after the rows."""
+    return request.body.startswith(b'{"batch":[{"sql":"INSERT INTO _towpath_receipt')
+
+
+def chunk(request: Request) -> bool:
+    """A chunk of rows, of links or of a delta."""
+    return receipt(request) and b"-after/" not in request.body[:120] and b"'migration/" not in request.body[:120]
+
+
+def put(request: Request) -> bool:
+    """An object on its way into the bucket."""
+    return request.method == "PUT"
