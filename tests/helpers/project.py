@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,13 @@ import apsw
 import psutil
 import yaml
 
+from helpers.carry import same_rows
 from helpers.passage import Passage
 from towpath.cloudflare import D1, Client
 from towpath.local import Runtime, State, start
 from towpath.local.runtime import API, S3
 from towpath.runs.redaction import SECRET_NAME
+from towpath.tables.schema import reflect
 
 HERE = Path(__file__).resolve().parents[2]
 PHASES = ("00-ready", "01-inventory", "02-schema", "03-export", "04-import", "05-validate", "06-cutover")
@@ -109,6 +112,38 @@ class Project:
             for key in self.objects():
                 s3.delete_object(Bucket=self.runtime.bucket, Key=key)
         self.change_params(d1_database_id=f"{self.system}-{secrets.token_hex(4)}")
+
+    def unlike_the_source(self) -> list[str]:
+        """Tables and files in which the target is not the source after Joan's decisions; empty when all is well.
+
+        A reading of its own: it shares no code with the product's comparison.
+        """
+        with self.d1() as d1, closing(self._decided()) as db:
+            wrong = [table.name for table in reflect(db).moving if not same_rows(db, d1, table)]
+        files = {p for p in (self.data / "attachments").rglob("*") if p.is_file()}
+        on_disk = {unicodedata.normalize("NFC", p.relative_to(self.data).as_posix()): p.read_bytes() for p in files}
+        there = self.objects()
+        return wrong + sorted(key for key in on_disk.keys() | there.keys() if on_disk.get(key) != there.get(key))
+
+    def _decided(self) -> apsw.Connection:
+        """The source in memory, with what mapping.yaml decides about Joan's orphans done by hand."""
+        copy = apsw.Connection(":memory:")
+        with closing(apsw.Connection(str(self.database))) as db, copy.backup("main", db, "main") as backup:
+            backup.step()
+        for (name,) in list(copy.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")):
+            copy.execute(f'DROP TRIGGER "{name}"')
+        copy.execute("UPDATE tasks SET project_id = NULL WHERE project_id NOT IN (SELECT id FROM projects)")
+        copy.execute("UPDATE notes SET folder_id = NULL WHERE folder_id NOT IN (SELECT id FROM folders)")
+        copy.execute("DELETE FROM daily_schedule_tasks WHERE task_id NOT IN (SELECT id FROM tasks)")
+        return copy
+
+    def fingerprint(self) -> tuple[dict[str, int], dict[str, bytes]]:
+        """Everything that the target holds: rows by table, bookkeeping included, and objects."""
+        with self.d1() as d1:
+            names = [row[0] for row in d1.query("SELECT name FROM sqlite_schema WHERE type = 'table'").rows]
+            names = [name for name in names if not name.startswith("_cf_")]
+            rows = {name: d1.query(f'SELECT count(*) FROM "{name}"').rows[0][0] for name in names}
+        return rows, self.objects()
 
     # -- commands
 
@@ -195,14 +230,26 @@ class Project:
 def joan(root: Path, passage: Passage | None = None) -> Iterator[Project]:
     """Joan with small data of seed 1 and an empty target, behind a passage if one is given."""
     lay_out(root)
-    shutil.copytree(HERE / "runbooks", root / "runbooks", ignore=shutil.ignore_patterns("__pycache__"))
     with running(root, "joan", passage) as project:
-        given = yaml.safe_load((HERE / "params" / "joan" / "local.yaml").read_text(encoding="utf-8"))
-        project.change_params(**{**given, **addresses(project)})
-        make = (sys.executable, "-m", "runbooks.joan.legacy", "generate", "--scale", "small", "--to", str(project.data))
-        made = project.do(*make)
-        assert made.code == 0, made.text
+        _furnish(project)
         yield project
+
+
+def beside(project: Project, root: Path) -> Project:
+    """Joan once more, on another project's runtime, whose keys she does not have: for phases that only read her."""
+    lay_out(root)
+    other = Project(root, project.runtime, project.port)
+    _furnish(other)
+    return other
+
+
+def _furnish(project: Project) -> None:
+    shutil.copytree(HERE / "runbooks", project.root / "runbooks", ignore=shutil.ignore_patterns("__pycache__"))
+    given = yaml.safe_load((HERE / "params" / "joan" / "local.yaml").read_text(encoding="utf-8"))
+    project.change_params(**{**given, **addresses(project)})
+    make = (sys.executable, "-m", "runbooks.joan.legacy", "generate", "--scale", "small", "--to", str(project.data))
+    made = project.do(*make)
+    assert made.code == 0, made.text
 
 
 @contextmanager
