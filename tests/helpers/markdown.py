@@ -31,10 +31,11 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every Markdown file of the project: what git knows, and what is about to be committed."""
+    """Every Markdown page of the project, committed or about to be; below tests/ only the READMEs are pages."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.md"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return sorted(path for name in set(listed) if (path := ROOT / name).is_file())
+    found = {ROOT / name for name in listed if not name.startswith("tests/") or name.endswith("/README.md")}
+    return sorted(path for path in found if path.is_file())
 
 
 def text(page: Path) -> str:
