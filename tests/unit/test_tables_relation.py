@@ -313,7 +313,7 @@ def test_a_table_whose_rows_cannot_be_named_is_refused(db: apsw.Connection, ddl:
 def test_a_key_in_an_order_that_only_the_application_knows_is_paged_by_bytes(tmp_path: Path) -> None:
     with closing(apsw.Connection(str(tmp_path / "s.sqlite"))) as db:
         db.create_collation("backwards", lambda a, b: (a < b) - (a > b))
-        db.execute("CREATE TABLE t (k TEXT COLLATE backwards NOT NULL PRIMARY KEY, v)")
+        db.execute("CREATE TABLE t (k TEXT COLLATE backwards NOT NULL PRIMARY KEY, v COLLATE backwards)")
         db.executemany("INSERT INTO t VALUES (?, ?)", [("b", 1), ("a", 2), ("C", 3)])
     exporter, made = prepare(tmp_path / "s.sqlite", tmp_path / "run")
     assert made.rows == 3

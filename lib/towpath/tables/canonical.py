@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 from towpath.tables.literals import concat
 from towpath.tables.relation import Relation
-from towpath.tables.schema import quoted
 
 REPLACEMENT = "\ufffd".encode()  # what a JSON answer shows for bytes that are not UTF-8
 PIECE_BYTES = 450_000  # of a value read in hexadecimal: 900,000 characters, under D1's 2,000,000 for any string
@@ -40,25 +39,15 @@ class Digest:
 def cell(value: str) -> str:
     """SQL that yields the canonical text of one value."""
     return (
-        f"CASE typeof({value}) WHEN 'text' THEN 't' || octet_length({value}) || ':' || {value}"
-        f" WHEN 'integer' THEN 'i' || {value} || ';' WHEN 'null' THEN 'n' WHEN 'real' THEN 'r'"
-        f" ELSE 'b' || octet_length({value}) || ':' || hex({value}) END"
+        f"CASE typeof({value}) WHEN 'text' THEN concat('t', octet_length({value}), ':', {value})"
+        f" WHEN 'integer' THEN concat('i', {value}, ';') WHEN 'null' THEN 'n' WHEN 'real' THEN 'r'"
+        f" ELSE concat('b', octet_length({value}), ':', hex({value})) END"
     )
 
 
 def real(value: str) -> str:
     """SQL that yields the digits of a real, ended by a comma; nothing for any other value."""
-    return f"CASE typeof({value}) WHEN 'real' THEN quote({value}) || ',' ELSE '' END"
-
-
-def row_text(relation: Relation) -> str:
-    """SQL that yields the canonical text of one row."""
-    return concat([cell(relation.value(c)) for c in relation.columns])
-
-
-def row_reals(relation: Relation, columns: Sequence[str]) -> str:
-    """SQL that yields the reals of one row, for the columns that may hold any."""
-    return concat([real(relation.value(c)) for c in columns]) if columns else "''"
+    return f"CASE typeof({value}) WHEN 'real' THEN concat(quote({value}), ',') ELSE '' END"
 
 
 def page_sql(relation: Relation, low: str | None, high: str | None, reals: Sequence[str], form: str) -> str:
@@ -67,10 +56,10 @@ def page_sql(relation: Relation, low: str | None, high: str | None, reals: Seque
     `form` text: as text.  bytes: as a blob, for a driver that returns bytes.  For text that JSON cannot carry there is
     `hex_sql`.
     """
-    inner = (
-        f"SELECT {row_text(relation)} AS x, {row_reals(relation, reals)} AS y FROM {quoted(relation.name)}"
-        f"{relation.where(low, high)}{relation.order}"
-    )
+    columns = {column: f"c{number}" for number, column in enumerate(relation.columns)}
+    text = concat([cell(short) for short in columns.values()])
+    numbers = concat([real(columns[c]) for c in reals]) if reals else "''"
+    inner = f"SELECT {text} AS x, {numbers} AS y FROM ({relation.named(columns, low, high)})"
     joined = ", ".join(f"coalesce(group_concat({name}, ''), '') AS {name}" for name in "xy")
     whole = f"SELECT count(*) AS n, {joined} FROM ({inner})"
     if form == "text":

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import apsw
 
 from towpath.errors import BadInput
 from towpath.tables import encode
 from towpath.tables.changes import TableChanges
-from towpath.tables.export import CHUNK_BYTES, Exporter
+from towpath.tables.export import CHUNK_BYTES, Exporter, cannot_write, clear
 from towpath.tables.keys import key_literal
 from towpath.tables.literals import exact_literal, row_expression
 from towpath.tables.load import sequence_statements
@@ -28,9 +30,7 @@ from towpath.tables.manifest import ChunkWriter, Manifest
 from towpath.tables.relation import Relation
 from towpath.tables.schema import Column, Index, Named, Table, quoted
 from towpath.tables.snapshot import schema_digest
-from towpath.tables.statements import Sink, insert_header, item
-
-KEYS_A_STATEMENT = 500
+from towpath.tables.statements import Sink, insert_header, item, longest
 
 
 def write_delta(
@@ -49,33 +49,39 @@ def write_delta(
     """
     delta = _Delta(new, changes, triggers, rebuild)
     writer = ChunkWriter(new.folder, f"{base.id}-{new.prefix}")
-    for old in new.folder.glob("*.chunks"):
-        old.unlink()
-    items: list[bytes] = []
-    size = rows = 0
     moved = sum(change.count for change in changes.values())
     sequences = new.schema.sequences != base.sequences
-    if moved or sequences:
-        for statement, count in delta.statements(sequences):
-            if items and size + len(statement) > CHUNK_BYTES:
-                writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
-                items, size, rows = [], 0, 0
-            items.append(statement)
-            size, rows = size + len(statement), rows + count
-        writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
-    manifest = Manifest(
-        id=new.prefix,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        schema=schema_digest(new.schema),
-        plan=plan,
-        source=source,
-        tables=tuple(change.entry for change in changes.values()),
-        chunks=tuple(writer.chunks),
-        sequences=new.schema.sequences,
-        parked={name: count for name in changes if (count := new.parked_count(name))},
-    )
-    manifest.write(new.folder)
+    try:
+        clear(new.folder)
+        if moved or sequences:
+            _write_chunks(writer, delta.statements(sequences))
+        manifest = Manifest(
+            id=new.prefix,
+            created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            schema=schema_digest(new.schema),
+            plan=plan,
+            source=source,
+            tables=tuple(change.entry for change in changes.values()),
+            chunks=tuple(writer.chunks),
+            sequences=new.schema.sequences,
+            parked={name: count for name in changes if (count := new.parked_count(name))},
+        )
+        manifest.write(new.folder)
+    except (OSError, apsw.FullError, apsw.IOError) as error:
+        raise cannot_write(new.folder, error) from None
     return manifest
+
+
+def _write_chunks(writer: ChunkWriter, statements: Iterable[tuple[bytes, int]]) -> None:
+    items: list[bytes] = []
+    size = rows = 0
+    for statement, count in statements:
+        if items and size + len(statement) > CHUNK_BYTES:
+            writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
+            items, size, rows = [], 0, 0
+        items.append(statement)
+        size, rows = size + len(statement), rows + count
+    writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
 
 
 class _Delta:
@@ -126,8 +132,9 @@ class _Delta:
                 yield item(sql.encode()), 0
         wanted = change.inserted.keys() | change.updated.keys()
         sink = Sink(insert_header(relation), b"" if relation.carries_rowid else _on_conflict(relation, late))
+        room = longest(sink.header, sink.tail)
         for low, high in change.ranges:
-            for row in encode.rows(self.new.db, relation, late, low, high):
+            for row in encode.rows(self.new.db, relation, late, low, high, room):
                 if row.key in wanted:
                     sink.add(row)
         done = 0
@@ -164,7 +171,7 @@ class _Delta:
             if not index.unique or index.origin == "pk":
                 continue
             columns = _indexed(index, relation)
-            keys = _conflicts(relation, columns, change)
+            keys = _conflicts(index, relation, columns, change)
             if not keys:
                 continue
             referred = self._referred(table)
@@ -174,7 +181,9 @@ class _Delta:
             column = _free_column(table, columns, referred)
             for number, key in enumerate(keys):
                 where = f"WHERE {relation.key_sql} = {key_literal(key)}"
-                yield f"UPDATE {quoted(table.name)} SET {quoted(column.name)} = {_placeholder(column, number)} {where}"
+                empty = None not in index.columns and not column.notnull  # an expression may make a value of NULL
+                spare = "NULL" if empty else _placeholder(column, number)
+                yield f"UPDATE {quoted(table.name)} SET {quoted(column.name)} = {spare} {where}"
 
     def _referred(self, table: Table) -> set[str]:
         """The columns of the table that a foreign key of any table names."""
@@ -204,8 +213,6 @@ def _free_column(table: Table, columns: Sequence[str], referred: set[str]) -> Co
 
 
 def _placeholder(column: Column, number: int) -> str:
-    if not column.notnull:
-        return "NULL"
     if column.affinity in ("TEXT", "BLOB"):
         return f"'towpath vacated ' || {number} || hex(randomblob(8))"
     return str(-(2**62) - number)
@@ -220,28 +227,41 @@ def _indexed(index: Index, relation: Relation) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _conflicts(relation: Relation, columns: Sequence[str], change: TableChanges) -> list[str]:
-    """Keys of rows whose old unique value another changed row holds now.  Compared without case: a false alarm here
-    only costs one more statement."""
+def _conflicts(index: Index, relation: Relation, columns: Sequence[str], change: TableChanges) -> list[str]:
+    """Keys of rows whose old unique value another changed row may hold now.
+
+    Texts are compared without case and outer spaces, numbers by value: a false alarm only costs one more statement.
+    What an expression makes of its columns nobody computes here: every row in which they changed gives its value up.
+    """
     places = [relation.columns.index(c) for c in columns if c in relation.columns]
-
-    def value(cells: str) -> tuple[str, ...]:
-        parts = cells.split("|")
-        return tuple(_folded(parts[p]) for p in places)
-
-    taken: dict[tuple[str, ...], set[str]] = {}
-    for key, cells in change.inserted.items():
-        taken.setdefault(value(cells), set()).add(key)
-    for key, (_, cells) in change.updated.items():
-        taken.setdefault(value(cells), set()).add(key)
     old = {**change.deleted, **{key: before for key, (before, _) in change.updated.items()}}
-    return [key for key, cells in old.items() if taken.get(value(cells), set()) - {key}]
+    new = {**change.inserted, **{key: after for key, (_, after) in change.updated.items()}}
+
+    def held(cells: str) -> list[str]:
+        parts = cells.split("|")
+        return [parts[p] for p in places]
+
+    def value(cells: str) -> tuple[object, ...]:
+        return tuple(_folded(cell) for cell in held(cells))
+
+    if None in index.columns:
+        return [key for key, cells in old.items() if key not in new or held(new[key]) != held(cells)] if new else []
+    taken: dict[tuple[object, ...], set[str]] = {}
+    for key, cells in new.items():
+        taken.setdefault(value(cells), set()).add(key)
+    return [key for key, cells in old.items() if None not in value(cells) and taken.get(value(cells), set()) - {key}]
 
 
-def _folded(cell: str) -> str:
-    if cell[0] != "t":
-        return cell
-    return "t" + bytes.fromhex(cell[1:]).decode("utf-8", "replace").strip().lower()
+def _folded(cell: str) -> object:
+    """A cell as a unique index may compare it; None stands for NULL, which equals nothing."""
+    kind, data = cell[0], cell[1:]
+    if kind == "n":
+        return None
+    if kind == "i":
+        return int(data)
+    if kind == "r":
+        return float(data)
+    return bytes.fromhex(data).decode("utf-8", "replace").strip().lower() if kind == "t" else cell
 
 
 def _on_conflict(relation: Relation, late: frozenset[str]) -> bytes:
@@ -252,9 +272,19 @@ def _on_conflict(relation: Relation, late: frozenset[str]) -> bytes:
 
 
 def _by_key(head: str, relation: Relation, keys: list[str]) -> Iterator[tuple[str, int]]:
-    """Statements that name their rows by key, some hundred keys each."""
-    size = KEYS_A_STATEMENT
-    for start in range(0, len(keys), size):
-        part = [key_literal(key) for key in keys[start : start + size]]
-        listed = ", ".join(part) if len(relation.key) == 1 else f"VALUES {', '.join(part)}"
-        yield f"{head} WHERE {relation.key_sql} IN ({listed})", len(part)
+    """Statements that name their rows by key, each below the limit of one statement."""
+    values = "VALUES " if len(relation.key) > 1 else ""
+    start = f"{head} WHERE {relation.key_sql} IN ({values}"
+    room = encode.STATEMENT_BYTES - len(start.encode())
+    part: list[str] = []
+    size = 0
+    for key in keys:
+        listed = key_literal(key)
+        more = len(listed.encode()) + 2
+        if part and size + more > room:
+            yield f"{start}{', '.join(part)})", len(part)
+            part, size = [], 0
+        part.append(listed)
+        size += more
+    if part:
+        yield f"{start}{', '.join(part)})", len(part)

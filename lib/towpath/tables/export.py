@@ -22,13 +22,13 @@ from towpath.errors import BadInput, CannotFinish
 from towpath.tables import canonical, encode
 from towpath.tables.keys import key_literal
 from towpath.tables.literals import exact_literal
-from towpath.tables.manifest import ChunkWriter, Manifest, Page, TableEntry
+from towpath.tables.manifest import NAME, ChunkWriter, Manifest, Page, TableEntry
 from towpath.tables.order import LoadOrder, bound_by_checks, load_order
 from towpath.tables.overlay import Overlay, relations
 from towpath.tables.relation import Relation, keys
 from towpath.tables.schema import quoted, reflect
 from towpath.tables.snapshot import open_snapshot, schema_digest
-from towpath.tables.statements import Sink, insert_header, item
+from towpath.tables.statements import Sink, insert_header, item, longest
 
 CHUNK_BYTES = 900_000  # about nine statements; the page of the same rows stays under D1's 2,000,000 for any string
 LONG_ROW_BYTES = 900_000  # a row whose canonical text is read cell by cell
@@ -57,11 +57,10 @@ class Exporter:
     def export(self, plan: str, source: dict[str, Any], report: Progress = silent) -> Manifest:
         """Write chunks and manifest; `report` counts rows.  Raises CannotFinish on a full disk, BadInput on a circle of
         tables too large for one transaction; there is no manifest then."""
-        for old in self.folder.glob("*.chunks"):
-            old.unlink()
         writer = ChunkWriter(self.folder, self.prefix)
         entries: dict[str, TableEntry] = {}
         try:
+            clear(self.folder)
             with ThreadPoolExecutor(2, thread_name_prefix="page") as pool:
                 for number, name in enumerate(self.order.tables):
                     group = self.order.group_of(name)
@@ -70,24 +69,20 @@ class Exporter:
                         self._together(group, writer)
                 for number, name in enumerate(self.order.late):
                     self._links(name, number, writer)
-        except OSError as error:
-            raise CannotFinish(
-                f"the export could not be written: {error.strerror}",
-                object=str(self.folder.name),
-                next="free disk space, run 03-export again",
-            ) from None
-        manifest = Manifest(
-            id=self.prefix,
-            created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            schema=schema_digest(self.schema),
-            plan=plan,
-            source=source,
-            tables=tuple(entries[name] for name in self.order.tables),
-            chunks=tuple(writer.chunks),
-            sequences=self.schema.sequences,
-            parked={name: count for name in self.order.tables if (count := self.parked_count(name))},
-        )
-        manifest.write(self.folder)
+            manifest = Manifest(
+                id=self.prefix,
+                created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+                schema=schema_digest(self.schema),
+                plan=plan,
+                source=source,
+                tables=tuple(entries[name] for name in self.order.tables),
+                chunks=tuple(writer.chunks),
+                sequences=self.schema.sequences,
+                parked={name: count for name in self.order.tables if (count := self.parked_count(name))},
+            )
+            manifest.write(self.folder)
+        except (OSError, apsw.FullError, apsw.IOError) as error:  # SQLite writes too: it sorts on disk
+            raise cannot_write(self.folder, error) from None
         return manifest
 
     # -- pages
@@ -163,7 +158,7 @@ class Exporter:
 
         sink, low, total = Sink(header), None, 0
         last: str | None = None
-        for row in encode.rows(self.db, relation, late):
+        for row in encode.rows(self.db, relation, late, longest=longest(header)):
             if sink.rows and sink.size + row.size > CHUNK_BYTES:
                 assert last is not None
                 high = key_literal(last)
@@ -184,7 +179,7 @@ class Exporter:
             relation = self.relations[name]
             late = frozenset(self.order.late.get(name, ()))
             sink = Sink(insert_header(relation))
-            for row in encode.rows(self.db, relation, late):
+            for row in encode.rows(self.db, relation, late, longest=longest(sink.header)):
                 sink.add(row)
                 if size + sink.size > TOGETHER_BYTES:
                     raise BadInput(
@@ -227,6 +222,20 @@ class Exporter:
             pending.append(literal)
             rows, size = rows + 1, size + len(literal) + 2
         flush(0)
+
+
+def clear(folder: Path) -> None:
+    """Take away what an earlier attempt left: first the manifest, which vouches for the chunks."""
+    for old in (folder / NAME, *folder.glob("*.chunks")):
+        old.unlink(missing_ok=True)
+
+
+def cannot_write(folder: Path, error: Exception) -> CannotFinish:
+    """What to say when the disk takes no more."""
+    what = error.strerror if isinstance(error, OSError) else str(error)
+    return CannotFinish(
+        f"the export could not be written: {what}", object=folder.name, next="free disk space, run 03-export again"
+    )
 
 
 def cells_digest(db: apsw.Connection, relation: Relation, low: str | None, high: str | None) -> str:

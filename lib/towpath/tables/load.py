@@ -96,7 +96,7 @@ def _send_all(pool: ThreadPoolExecutor, d1: D1, folder: Path, chunks: Iterable[C
     try:
         for chunk in chunks:
             waiting[pool.submit(send_chunk, d1, folder, chunk)] = chunk
-            settle(AHEAD - 1)
+            settle(0 if chunk.kind == "delta" else AHEAD - 1)  # the chunks of a delta stand on each other
         settle(0)
     finally:
         for future in waiting:

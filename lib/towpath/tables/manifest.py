@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from towpath.errors import BadInput
 
 FORMAT = 1
 NAME = "manifest.json"
+FILE = re.compile(r"[a-z0-9-]+\.chunks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class Manifest:
         path = folder / NAME
         draft = path.with_suffix(".tmp")
         with draft.open("wb") as file:
-            file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+            content = asdict(self)
+            whole = {"sha256": _digest(content), **content}
+            file.write(orjson.dumps(whole, option=orjson.OPT_INDENT_2))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -106,7 +110,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a manifest.  Raises BadInput when it is missing, cut or of another format."""
+    """Read a manifest.  Raises BadInput when it is missing, cut, changed since it was written, or of another format."""
     path = folder / NAME
     again = "run 03-export again"
     try:
@@ -119,6 +123,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadInput(f"the manifest is damaged: {error}", object=path.name, next=again) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise BadInput("the manifest is of another format", object=path.name, next=again)
+    if data.pop("sha256", None) != _digest(data):
+        raise BadInput("the manifest is not what was written: it was changed", object=path.name, next=again)
     try:
         data["tables"] = tuple(
             TableEntry(
@@ -133,9 +139,15 @@ def read_manifest(folder: Path) -> Manifest:
             for entry in data["tables"]
         )
         data["chunks"] = tuple(Chunk(**chunk) for chunk in data["chunks"])
+        if strange := [chunk.file for chunk in data["chunks"] if not FILE.fullmatch(chunk.file)]:
+            raise ValueError(f"{strange[0]!r} is not the name of a file beside it")
         return Manifest(**data)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"the manifest is damaged: {error}", object=path.name, next=again) from None
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
 class ChunkWriter:
@@ -171,7 +183,8 @@ def read_chunk(folder: Path, chunk: Chunk) -> bytes:
     try:
         with (folder / chunk.file).open("rb") as file:
             file.seek(chunk.offset)
-            body = zstandard.ZstdDecompressor().decompress(file.read(chunk.bytes), max_output_size=chunk.size)
+            # a stream reads no more than it is asked for, whatever a damaged frame promises
+            body = zstandard.ZstdDecompressor().stream_reader(file.read(chunk.bytes)).read(chunk.size + 1)
     except (OSError, zstandard.ZstdError) as error:
         body = b""
         problem = str(error)

@@ -17,7 +17,6 @@ from towpath.cloudflare.d1 import D1
 from towpath.tables.keys import key_expression, key_literal, key_shown
 from towpath.tables.literals import concat
 from towpath.tables.relation import Relation
-from towpath.tables.schema import quoted
 
 ROWS_AT_ONCE = 2_000  # rows a request when a page is opened; halved when an answer is too long
 SHOWN = 160  # characters of a value in a difference
@@ -33,12 +32,13 @@ def cell(value: str) -> str:
 
 def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     """SQL for the rows of a range: the key, the cells joined by `|`."""
+    columns = {column: f"c{number}" for number, column in enumerate(relation.columns)}
     parts: list[str] = []
-    for number, column in enumerate(relation.columns):
-        parts += ["'|'"] if number else []
-        parts.append(cell(relation.value(column)))
-    which = f"FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
-    return f"SELECT {key_expression(relation)}, {concat(parts)} {which}"
+    for short in columns.values():
+        parts += ["'|'"] if parts else []
+        parts.append(cell(short))
+    which = relation.named(columns, low, high, f"{key_expression(relation)} AS k, ")
+    return f"SELECT k, {concat(parts)} FROM ({which})"
 
 
 def source_rows(

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from towpath.tables.encode import STATEMENT_BYTES, Row, target_columns
+from towpath.tables.encode import LITERAL_BYTES, STATEMENT_BYTES, Row, target_columns
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
 
@@ -26,7 +26,12 @@ def item(sql: bytes, parameters: Sequence[str] = ()) -> bytes:
     return orjson.dumps(made)
 
 
-@dataclass
+def longest(header: bytes, tail: bytes = b"") -> int:
+    """The longest tuple that shares a statement with these."""
+    return min(LITERAL_BYTES, STATEMENT_BYTES - len(header) - len(tail) - 2)
+
+
+@dataclass(slots=True)
 class Sink:
     """Collects the rows of one chunk into INSERT statements, each under the limit of one statement."""
 
@@ -38,14 +43,20 @@ class Sink:
     _pending: list[bytes] = field(default_factory=list)
     _pending_bytes: int = 0
 
+    @property
+    def room(self) -> int:
+        """The longest tuple that a statement of this sink can hold."""
+        return STATEMENT_BYTES - len(self.header) - len(self.tail)
+
     def add(self, row: Row) -> None:
         """Take one row: into the statement that is open, or alone with the texts bound to it."""
-        size = row.size + 2
         if row.parameters:
+            size = row.size
             self._flush()
             self.items.append(item(self.header + row.literal + self.tail, row.parameters))
         else:
-            if self._pending_bytes + size > STATEMENT_BYTES - len(self.header) - len(self.tail):
+            size = len(row.literal) + 2
+            if self._pending_bytes + size > self.room:
                 self._flush()
             self._pending.append(row.literal)
             self._pending_bytes += size
