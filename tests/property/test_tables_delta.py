@@ -54,9 +54,10 @@ OPERATIONS = st.one_of(
 )
 LIFE = st.lists(OPERATIONS, min_size=3, max_size=25)
 POPULATION = """
-INSERT INTO owner VALUES (1, 'ann@example.com', 'a', NULL), (2, 'bob@example.com', 'B', NULL), (3, 'cy@example.com', NULL, NULL),
-    (4, 'dee@example.com', 'it''s', NULL);
-INSERT INTO item VALUES (1, 1, NULL, 'a'), (2, 1, 1, 'B'), (3, 2, 2, 'a'), (4, 3, 6, NULL), (5, 4, 4, 'é'), (6, 3, NULL, 'é');
+INSERT INTO owner VALUES (1, 'ann@example.com', 'a', NULL), (2, 'bob@example.com', 'B', NULL),
+    (3, 'cy@example.com', NULL, NULL), (4, 'dee@example.com', 'it''s', NULL);
+INSERT INTO item VALUES (1, 1, NULL, 'a'), (2, 1, 1, 'B'), (3, 2, 2, 'a'), (4, 3, 6, NULL),
+    (5, 4, 4, 'é'), (6, 3, NULL, 'é');
 UPDATE owner SET best_item = id + 1 WHERE id < 4;
 INSERT INTO tag SELECT id, 'a', id / 3.0 FROM item UNION ALL SELECT id, 'B', 1 FROM item;
 INSERT INTO metric VALUES ('a', 1), ('a', 1), ('B', NULL), ('', 'x'), ('é', 2);
