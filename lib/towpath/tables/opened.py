@@ -17,8 +17,10 @@ from towpath.cloudflare.d1 import D1
 from towpath.tables.keys import key_expression, key_literal, key_shown
 from towpath.tables.literals import concat
 from towpath.tables.relation import Relation
+from towpath.tables.schema import quoted
 
 ROWS_AT_ONCE = 2_000  # rows a request when a page is opened; halved when an answer is too long
+MOST_COLUMNS = 100  # of a SELECT in D1, an inner one too
 SHOWN = 160  # characters of a value in a difference
 
 
@@ -32,13 +34,21 @@ def cell(value: str) -> str:
 
 def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     """SQL for the rows of a range: the key, the cells joined by `|`."""
+    key = key_expression(relation)
     columns = {column: f"c{number}" for number, column in enumerate(relation.columns)}
+    if len(columns) < MOST_COLUMNS:
+        which = relation.named(columns, low, high, f"{key} AS k, ")
+        return f"SELECT k, {_joined(columns.values())} FROM ({which})"
+    cells = _joined(relation.value(column) for column in columns)
+    return f"SELECT {key}, {cells} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
+
+
+def _joined(values: Iterable[str]) -> str:
     parts: list[str] = []
-    for short in columns.values():
+    for value in values:
         parts += ["'|'"] if parts else []
-        parts.append(cell(short))
-    which = relation.named(columns, low, high, f"{key_expression(relation)} AS k, ")
-    return f"SELECT k, {concat(parts)} FROM ({which})"
+        parts.append(cell(value))
+    return concat(parts)
 
 
 def source_rows(
