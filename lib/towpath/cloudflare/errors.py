@@ -130,6 +130,11 @@ class D1Error(CloudflareError):
         return "UNIQUE constraint failed" in self.message
 
     @property
+    def about_the_statement(self) -> bool:
+        """The engine itself said no, e.g. to a text that grew too long: asking again, or who asks, changes nothing."""
+        return not (self.retryable or self.unauthorised or self.missing)
+
+    @property
     def foreign_key(self) -> bool:
         """A foreign key refused the batch.
 

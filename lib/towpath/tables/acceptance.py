@@ -173,7 +173,7 @@ def _silent(d1: D1, view: str) -> str:
     try:
         d1.query(f"SELECT * FROM {quoted(view)} LIMIT 0")
     except D1Error as error:
-        if error.retryable or error.unauthorised or error.missing:
+        if not error.about_the_statement:
             raise
         return error.message
     return ""

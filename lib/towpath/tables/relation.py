@@ -15,6 +15,7 @@ import apsw
 from towpath.errors import BadInput
 from towpath.tables.schema import Schema, Table, quoted
 
+MOST_COLUMNS = 100  # of a table, a SELECT, a row of VALUES in D1 (Cloudflare's limits page, and measured)
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 COLLATIONS = ("BINARY", "NOCASE", "RTRIM")  # those that every SQLite has
 KEY_BYTES = 15_000  # two keys as literals, in hexadecimal at worst, stand in the statement that asks for a page
@@ -136,6 +137,12 @@ def _key(db: apsw.Connection, table: Table) -> Key:
             " and columns hide every name of the rowid",
             object=table.name,
             next="rename one of its columns rowid, _rowid_, oid in the source, or give it a primary key",
+        )
+    if len(table.stored) >= MOST_COLUMNS:  # the rowid would be one value too many
+        raise BadInput(
+            f"the table has no usable key and {MOST_COLUMNS} columns: its rows cannot travel with their rowid",
+            object=table.name,
+            next="give the table a primary key in the source, or split it",
         )
     return Key((free[0],), True, False)
 
