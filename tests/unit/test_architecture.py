@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +139,12 @@ def test_what_is_public_explains_itself(path: Path) -> None:
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
         bare = [one.arg for one in every if one and one.annotation is None and one.arg not in ("self", "cls")]
         assert bare == [], f"{name} (line {node.lineno})"
+
+
+@pytest.mark.parametrize("room", ["tables", "runs"])
+def test_a_large_room_says_what_each_of_its_modules_is_for(room: str) -> None:
+    tree = ast.parse((LIB / room / "__init__.py").read_text(encoding="utf-8"))
+    words = set(re.findall(r"\w+", ast.get_docstring(tree) or ""))
+    modules = {path.stem for path in (LIB / room).glob("*.py")} - {"__init__"}
+    assert len(modules) > 15
+    assert sorted(modules - words) == []

@@ -6,8 +6,9 @@ inventory   source opens, schema reflects, profile counts (census, forms, exact,
             declared and findings judge it against D1 (dialect, rules)
 schema      convert makes D1's DDL token by token (ddl, clauses, types, rewrite, virtual), conversion is the result,
             proof shows it in a sandbox, typescript writes the row types
-export      snapshot takes the backup, relation says which rows move and how, order in which order; encode (literals,
-            keys) writes them as SQL, statements packs them, canonical digests each page, manifest keeps it all
+export      snapshot takes the backup (transcode makes it UTF-8), relation says which rows move, with the decisions of
+            overlay, order in which order; encode (literals, keys) writes them as SQL, statements packs them, canonical
+            digests each page, manifest keeps it all
 import      target claims the database and keeps receipts, load sends the chunks and makes the rest of the schema
 validate    compare holds page digests against the target, opened opens the pages that differ, acceptance asks what must
             hold around the rows
