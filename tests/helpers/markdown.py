@@ -32,9 +32,9 @@ class Block:
 
 def pages() -> list[Path]:
     """Every Markdown page of the project, committed or about to be; below tests/ only the READMEs are pages."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.md"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    found = {ROOT / name for name in listed if not name.startswith("tests/") or name.endswith("/README.md")}
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    found = {ROOT / name for name in listed if name and (not name.startswith("tests/") or name.endswith("/README.md"))}
     return sorted(path for path in found if path.is_file())
 
 
