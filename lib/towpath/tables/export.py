@@ -33,6 +33,7 @@ from towpath.tables.statements import Sink, insert_header, item, longest
 CHUNK_BYTES = 900_000  # about nine statements; the page of the same rows stays under D1's 2,000,000 for any string
 LONG_ROW_BYTES = 900_000  # a row whose canonical text is read cell by cell
 TOGETHER_BYTES = 4_000_000  # a circle of tables that must share one request
+DEFERRED = item(b"PRAGMA defer_foreign_keys = on")  # holds to the end of its transaction
 
 
 class Exporter:
@@ -173,7 +174,7 @@ class Exporter:
 
     def _together(self, group: tuple[str, ...], writer: ChunkWriter) -> None:
         """A circle of tables as one chunk that defers the foreign keys to the end of its transaction."""
-        items = [item(b"PRAGMA defer_foreign_keys = on")]
+        items = [DEFERRED]
         count = size = 0
         for name in group:
             relation = self.relations[name]

@@ -45,7 +45,7 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
     """
     started = time.monotonic()
     d1.batch(CREATE)
-    done = receipts(d1, manifest.id)
+    done = receipts(d1, receipt_prefix(manifest))
     for chunk in manifest.chunks:
         if chunk.id in done and done[chunk.id].sha256 != chunk.sha256:
             raise WrongUse(
@@ -63,6 +63,11 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
         bytes=sum(chunk.size for chunk in todo),
         seconds=time.monotonic() - started,
     )
+
+
+def receipt_prefix(manifest: Manifest) -> str:
+    """What the receipts of its chunks begin with: a delta's name both snapshots."""
+    return manifest.chunks[0].id.split("/")[0] if manifest.chunks else manifest.id
 
 
 def send_chunk(d1: D1, folder: Path, chunk: Chunk) -> bool:

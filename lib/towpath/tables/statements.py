@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from towpath.tables.encode import LITERAL_BYTES, STATEMENT_BYTES, Row, target_columns
+from towpath.tables.keys import key_literal
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
 
@@ -72,3 +73,22 @@ class Sink:
         if self._pending:
             self.items.append(item(self.header + b",\n".join(self._pending) + self.tail))
             self._pending, self._pending_bytes = [], 0
+
+
+def by_key(head: str, relation: Relation, keys: list[str]) -> Iterator[tuple[str, int]]:
+    """Statements that name their rows by key, each below the limit of one statement."""
+    values = "VALUES " if len(relation.key) > 1 else ""
+    start = f"{head} WHERE {relation.key_sql} IN ({values}"
+    room = STATEMENT_BYTES - len(start.encode())
+    part: list[str] = []
+    size = 0
+    for key in keys:
+        listed = key_literal(key)
+        more = len(listed.encode()) + 2
+        if part and size + more > room:
+            yield f"{start}{', '.join(part)})", len(part)
+            part, size = [], 0
+        part.append(listed)
+        size += more
+    if part:
+        yield f"{start}{', '.join(part)})", len(part)
