@@ -93,12 +93,12 @@ TARGET: dict[str, Fault] = {
     "receipt missing": Fault(
         ("DELETE FROM _towpath_receipt WHERE id = (SELECT max(id) FROM _towpath_receipt WHERE rows > 0)",), ("TB402",)
     ),
+    "space inside a text of a view, trigger or default": Fault(
+        ("DROP VIEW names", "CREATE VIEW names AS SELECT name || '  –  ' AS shown FROM parent"), ("TB413",)
+    ),
 }
 UNSEEN: dict[str, Fault] = {
     "other rowids in a table without a key": Fault(("UPDATE metric SET rowid = rowid + 100",), ()),
-    "space inside a text of a view, trigger or default": Fault(
-        ("DROP VIEW names", "CREATE VIEW names AS SELECT name || '  –  ' AS shown FROM parent"), ()
-    ),
     "Towpath's own tables": Fault(("UPDATE _towpath_owner SET value = 'x' WHERE name = 'run'",), ()),
 }
 OUTSIDE: dict[str, Callable[[apsw.Connection], object]] = {

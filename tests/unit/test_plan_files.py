@@ -69,7 +69,7 @@ def test_empty_files_decide_and_waive_nothing(toy: Any) -> None:
         ("table: {}\n", ["unknown key", "did you mean tables?"]),
         ("tables:\n  mode: fit\n", ["mapping.yaml:2 tables.mode", "'fit' is not allowed", "generate"]),
         ("tables: {time_zone: Mars/Olympus}\n", ["no such time zone"]),
-        ("objects: {prefix: ../x}\n", ["objects.prefix"]),
+        ("objects: {prefix: attachments/}\n", ["objects.prefix"]),
         ("objects: {references: [{table: a}]}\n", ["objects.references[0].column: the key is missing"]),
         ("system: joan\n", ["mapping.yaml:1 system", "'joan' is not the system of this folder"]),
         ("objects: {cache_control: 'Bearer CANARY7890abcdefghijk'}\n", ["PL005"]),

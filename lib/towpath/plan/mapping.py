@@ -57,15 +57,7 @@ class Objects(BaseModel):
     model_config = _STRICT
 
     references: tuple[Reference, ...] = Field(default=(), description="a list of {table, column}")
-    prefix: str = Field(default="", description='"" or a key prefix that ends with /')
     cache_control: str = Field(default="private, max-age=3600", min_length=1, description="a Cache-Control header")
-
-    @field_validator("prefix")
-    @classmethod
-    def _prefix(cls, value: str) -> str:
-        if value and (not value.endswith("/") or value.startswith("/") or ".." in value.split("/")):
-            raise ValueError("a prefix ends with / and does not start with it")
-        return value
 
     @field_validator("cache_control")
     @classmethod
@@ -107,7 +99,7 @@ class SystemMapping(BaseModel):
 
     system: str = Field(default="", description="the name of the system's folder")
     tables: Tables = Field(default=Tables(), description="{mode, time_zone}")
-    objects: Objects = Field(default=Objects(), description="{references, prefix, cache_control}")
+    objects: Objects = Field(default=Objects(), description="{references, cache_control}")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
     def decided(self) -> tuple[Decision, ...]:

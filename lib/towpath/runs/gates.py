@@ -6,7 +6,7 @@ from towpath.checks import Verdict
 from towpath.errors import WrongUse
 from towpath.plan.plan import Plan
 from towpath.runs.folder import RunFolder
-from towpath.runs.results import PhaseResult
+from towpath.runs.results import PROOFS, PhaseResult
 
 
 def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, ...]:
@@ -34,7 +34,8 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             raise _closed(folder, name, f"says {result.verdict}{reason}, not PASS", step)
         if result.plan != plan.hash:
             raise _closed(folder, name, f"ran under plan {result.plan[:12]}…", f"run {before} again")
-        if results and _place(order, result) < _place(order, results[-1]):
+        newer_proof = bool(results) and results[-1].phase in PROOFS
+        if results and not newer_proof and _place(order, result) < _place(order, results[-1]):
             newer = results[-1].stem
             raise _closed(folder, name, f"is older than {newer}, which it builds on", f"run {before} again")
         results.append(result)
