@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,9 +41,13 @@ class Stop:
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self, seconds: float = 90) -> None:
-        """Wait until the request is kept."""
-        assert self.reached.wait(seconds), "the request that the test waits for did not come"
+    def wait(self, process: subprocess.Popen[str], seconds: float = 120) -> None:
+        """Wait until the request of that process is kept."""
+        end = time.monotonic() + seconds
+        while not self.reached.wait(0.1):
+            if process.poll() is not None or time.monotonic() > end:
+                process.kill()
+                raise AssertionError(f"the request that the test waits for did not come: {process.communicate()[0]}")
 
 
 class Passage:

@@ -18,12 +18,13 @@ from towpath.plan.plan import Plan, make_plan
 from towpath.plan.problems import refuse
 from towpath.plan.root import VARIABLE, inside, project_root
 from towpath.runs import journal
-from towpath.runs.cells import error_line
+from towpath.runs.cells import LONGEST, error_line
 from towpath.runs.execution import Ended, Interruptions, execute
 from towpath.runs.folder import RunFolder, environment_folder
 from towpath.runs.gates import check_gate
 from towpath.runs.lock import Lock
 from towpath.runs.notebooks import check_parameters, notebook_path
+from towpath.runs.redaction import redact
 from towpath.runs.results import PhaseResult, artefact_of, now, write_result
 from towpath.runs.run import RESERVED, approval_of, run_folder
 from towpath.runs.terminal import Progress, Terminal
@@ -211,8 +212,22 @@ def _reason(ended: Ended) -> str:
     if ended.signal:
         return f"stopped by {signal.Signals(ended.signal).name}. Next: run the phase again"
     if ended.error is not None:
-        return error_line(ended.error)
+        return _raised(ended.error)
     return "the notebook ended without run.close(). Next: end it with its verdict"
+
+
+def _raised(error: BaseException) -> str:
+    """What papermill raised, in one line: a cell's error as the cell said it, anything else as the notebook says it."""
+    from papermill.exceptions import PapermillExecutionError
+
+    from towpath.runs.kernel import reason_of
+
+    if isinstance(error, PapermillExecutionError):
+        is_ours = " Next: " in error.evalue  # a TowpathError says everything itself
+        return redact(" ".join((error.evalue if is_ours else f"{error.ename}: {error.evalue}").split()))[:LONGEST]
+    if isinstance(error, TowpathError):
+        return error_line(error)
+    return f"{reason_of(error)}. Next: run the phase again; what was written has its receipt"[:LONGEST]
 
 
 def _rehearse(root: Path, plan: Plan, folder: RunFolder, phase: str) -> None:

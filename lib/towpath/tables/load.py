@@ -44,7 +44,7 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
     disk is damaged: whatever was written has its receipt, and the same call goes on from there.
     """
     started = time.monotonic()
-    d1.batch(CREATE)
+    d1.batch(CREATE, idempotent=True)
     done = receipts(d1, receipt_prefix(manifest))
     for chunk in manifest.chunks:
         if chunk.id in done and done[chunk.id].sha256 != chunk.sha256:
@@ -113,18 +113,18 @@ def finish(
 ) -> int:
     """After the rows: sequences, indexes, views, triggers, one transaction each with its receipt.
 
-    `report` counts statements.  Returns how many were done now; the others were done before.
+    `report` counts `statements`.  Returns how many of them were done now; the others were done before.
     """
     done = receipts(d1, f"{manifest.id}-after")
     new = 0
-    work: list[list[str]] = [sequence_statements(sequences)] if sequences else []
-    work += [[statement] for statement in statements]
-    for batch in work:
+    work = [(sequence_statements(sequences), 0)] if sequences else []
+    work += [([statement], 1) for statement in statements]
+    for batch, count in work:
         digest = hashlib.sha256("\n".join(batch).encode()).hexdigest()
         id = f"{manifest.id}-after/{digest[:32]}"
         if id not in done:
-            new += once(d1, d1.body([receipt(id, digest, 0), *batch]), id, digest)
-        report(1)
+            new += count * once(d1, d1.body([receipt(id, digest, 0), *batch]), id, digest)
+        report(count)
     return new
 
 

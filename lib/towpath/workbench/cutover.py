@@ -10,6 +10,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import towpath.workbench.export as exporting
 from towpath import objects
@@ -24,10 +25,10 @@ from towpath.tables.delta import write_delta
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.tables.schema import Named
-from towpath.tables.target import receipts
 from towpath.workbench import validate
+from towpath.workbench.delta import file_delta
 from towpath.workbench.rules import RULES
-from towpath.workbench.workbench import OBJECTS, State, Workbench
+from towpath.workbench.workbench import State, Workbench
 
 QUIET_SECONDS = 1.0  # without a commit, before the writes under way count as ended
 SETTLE_SECONDS = 30
@@ -44,12 +45,11 @@ class Freeze:
 
 
 def base(bench: Workbench) -> State:
-    """The state that the target holds, or was on its way to: the newest snapshot of which it has any receipt."""
-    for state in bench.states():
-        chunks = state.manifest.chunks
-        if not chunks or receipts(bench.d1, chunks[0].id.split("/")[0]):
-            return state
-    raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next="run 04-import first")
+    """The state that the target holds, or was on its way to.  Raises WrongUse when it holds none of this run."""
+    state = bench.state
+    if not bench.has_begun(state):
+        raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next="run 04-import first")
+    return state
 
 
 def freeze(bench: Workbench) -> Freeze:
@@ -71,13 +71,14 @@ def freeze(bench: Workbench) -> Freeze:
 
 
 def _version(bench: Workbench) -> tuple[int, ...]:
-    """What changes with every commit: SQLite's own count, and, where it is a file at rest that was read as a copy
-    (`towpath.tables.source`), the size and time of the file."""
+    """What changes with every commit: SQLite's own count; and, where the source was read from a private copy because
+    no process had it open (`towpath.tables.source`), the size and time of its files."""
     path = bench.run.source("source_database")
-    wal = path.with_name(path.name + "-wal")
-    stamp = path.stat() if bench.params.source_closed_cleanly else None
-    at_rest = (stamp.st_size, stamp.st_mtime_ns, int(wal.exists())) if stamp else ()
-    return (int(bench.source.pragma("data_version")), *at_rest)
+    commits = int(bench.source.pragma("data_version"))
+    if bench.source.filename and Path(bench.source.filename).resolve() == path.resolve():
+        return (commits,)
+    files = [file for file in (path, path.with_name(path.name + "-wal")) if file.exists()]
+    return (commits, *(number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)))
 
 
 def _quiet(bench: Workbench) -> tuple[int, ...]:
@@ -123,46 +124,46 @@ def rows(
     source = asdict(bench.facts)
     again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
     made = write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
+    bench.run.artefact(final.folder)
     loading.load(bench.d1, final.folder, made, report)
     for check in received(bench.d1, made):
         _report(bench, "CU103", check.object, check.expected, check.found, check.verdict is Verdict.PASS)
     bench.run.number("rows", made.rows, "rows")
+    bench.forget_state()
     return made
 
 
-def files(bench: Workbench, base: State, final: Exporter, freeze: Freeze, report: Progress) -> objects.Delta:
-    """Apply what changed among the files; `report` counts bytes and deletions."""
-    exporting.files(bench, final, report)
-    found = objects.delta(base.objects, objects.read(final.folder / OBJECTS))
-    if freeze.approved:
-        root = bench.run.source("source_files")
-        done = objects.apply_delta(found, root, bench.s3, bench.params.r2_bucket, report)
-        bench.run.add(done.checks)
+def changed_files(bench: Workbench, final: Exporter, report: Progress) -> objects.Delta:
+    """List the files beside the last snapshot, and find what of them the bucket lacks; `report` counts bytes.
+
+    This is done before anything is sent: a state that the target has begun to become is then complete, rows and files.
+    """
+    found = file_delta(bench, exporting.files(bench, final, report))
     bench.run.number("changed_files", len(found.put) + len(found.delete), "files")
     return found
 
 
-def prove_rows(bench: Workbench, freeze: Freeze, report: Progress) -> Comparison:
+def files(bench: Workbench, found: objects.Delta, freeze: Freeze, report: Progress) -> objects.Applied | None:
+    """Apply what changed among the files; `report` counts bytes and deletions.  None in a dry run."""
+    if not freeze.approved:
+        return None
+    done = objects.apply_delta(found, bench.run.source("source_files"), bench.s3, bench.params.r2_bucket, report)
+    bench.run.add(done.checks)
+    return done
+
+
+def prove_rows(bench: Workbench, report: Progress) -> Comparison:
     """Every cell again, and what stands around the rows.  In a dry run the old state is what must be there."""
-    state = _proved(bench, freeze)
-    found = validate.rows(bench, report, state)
-    validate.around_the_rows(bench, state)
+    found = validate.rows(bench, report)
+    validate.around_the_rows(bench)
     return found
 
 
-def prove_files(bench: Workbench, freeze: Freeze, report: Progress) -> Comparison:
+def prove_files(bench: Workbench, report: Progress) -> Comparison:
     """Every byte again, and the circle of rows and objects."""
-    state = _proved(bench, freeze)
-    found = validate.files(bench, report, state)
-    validate.closure(bench, state)
+    found = validate.files(bench, report)
+    validate.closure(bench)
     return found
-
-
-def _proved(bench: Workbench, freeze: Freeze) -> State:
-    """The state that the target must hold: the newest snapshot with a manifest.  The workbench forgets the old."""
-    if freeze.approved:
-        bench.__dict__.pop("state", None)
-    return bench.state
 
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from towpath import objects
@@ -11,7 +12,8 @@ from towpath.tables import virtual
 from towpath.tables.acceptance import check, constraints, received, refuse_other_snapshots, schema_present, sequences
 from towpath.tables.load import Loaded
 from towpath.tables.target import apply_migration, owner
-from towpath.workbench.workbench import Workbench
+from towpath.workbench.delta import file_delta
+from towpath.workbench.workbench import State, Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,18 @@ def work(bench: Workbench) -> Work:
     ok = held == bench.claim
     found = f"run {held.get('run', 'of nobody')}"
     bench.run.add([check("TB401", "owner of the target", f"run {bench.claim['run']}", found, ok)])
-    refuse_other_snapshots(bench.d1, bench.snapshot_ids)
     state = bench.state
+    # a delta stands on the snapshots before it; an export stands alone
+    refuse_other_snapshots(bench.d1, bench.snapshot_ids if state.is_delta else [state.manifest.id])
     approved = bench.run.approve_write(bench.fingerprint) and ok
     return Work(len(state.manifest.chunks), state.manifest.rows, state.objects.objects, approved)
 
 
 def rows(bench: Workbench, report: Progress) -> Loaded:
-    """Send every chunk that has no receipt yet; `report` counts rows."""
+    """Send every chunk that has no receipt yet; `report` counts rows.
+
+    After a cutover that was cut off these are the chunks of its delta: the target is brought to where that was going.
+    """
     state = bench.state
     done = loading.load(bench.d1, state.folder, state.manifest, report)
     bench.run.add(received(bench.d1, state.manifest))
@@ -47,14 +53,18 @@ def rows(bench: Workbench, report: Progress) -> Loaded:
     return done
 
 
-def finish(bench: Workbench, report: Progress) -> int:
-    """After the rows: sequences, indexes, virtual tables, views, triggers.  `report` counts statements."""
-    state, conversion = bench.state, bench.conversion
+def after_the_rows(bench: Workbench) -> list[str]:
+    """The statements that make the rest of the schema: indexes, virtual tables with their content, views, triggers."""
+    exporter, conversion = _exported(bench).exporter, bench.conversion
     made = [*(s.sql for s in conversion.indexes), *(s.sql for s in conversion.virtual)]
     for name in conversion.fill:
-        made += virtual.fill_statements(state.exporter.db, state.exporter.schema.table(name))
-    made += [*(s.sql for s in conversion.views), *(s.sql for s in conversion.triggers)]
-    new = loading.finish(bench.d1, state.manifest, made, state.manifest.sequences, report)
+        made += virtual.fill_statements(exporter.db, exporter.schema.table(name))
+    return [*made, *(s.sql for s in conversion.views), *(s.sql for s in conversion.triggers)]
+
+
+def finish(bench: Workbench, made: Sequence[str], report: Progress) -> int:
+    """After the rows: sequences, then what `after_the_rows` says.  `report` counts statements."""
+    new = loading.finish(bench.d1, _exported(bench).manifest, made, bench.state.manifest.sequences, report)
     apply_migration(bench.d1, "0002_after_the_rows.sql", [], bench.claim)
     bench.run.add([check("TB404", "after the rows", f"{len(made)} statements", f"{len(made)} done, {new} now", True)])
     return new
@@ -70,8 +80,17 @@ def constraints_hold(bench: Workbench) -> None:
 
 def files(bench: Workbench, report: Progress) -> objects.Uploaded:
     """Upload every file that the bucket does not hold yet; `report` counts bytes."""
-    state = bench.state
-    done = objects.upload(state.objects, bench.run.source("source_files"), bench.s3, bench.params.r2_bucket, report)
-    bench.run.add(done.checks)
+    state, root, bucket = bench.state, bench.run.source("source_files"), bench.params.r2_bucket
     bench.run.number("files", state.objects.objects, "files")
+    if state.is_delta:
+        applied = objects.apply_delta(file_delta(bench, state.objects), root, bench.s3, bucket, report)
+        bench.run.add(applied.checks)
+        return applied.uploaded
+    done = objects.upload(state.objects, root, bench.s3, bucket, report)
+    bench.run.add(done.checks)
     return done
+
+
+def _exported(bench: Workbench) -> State:
+    """The snapshot that the target was loaded from; deltas stand on it."""
+    return next(state for state in bench.states() if not state.is_delta)

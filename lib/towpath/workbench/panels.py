@@ -240,7 +240,9 @@ def uploaded(done: objects.Uploaded | None) -> show.Shown:
 
 def files_changed(found: objects.Delta) -> show.Shown:
     """What changed among the files."""
-    return sentence(f"{len(found.put):,} objects put, {len(found.delete):,} deleted, {found.unchanged:,} unchanged.")
+    return sentence(
+        f"{len(found.put):,} objects to put, {len(found.delete):,} to delete, {found.unchanged:,} as they are."
+    )
 
 
 def comparison(found: Comparison) -> show.Shown:

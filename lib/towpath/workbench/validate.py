@@ -8,14 +8,14 @@ from towpath import objects
 from towpath.checks import Comparison, Progress
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
-from towpath.workbench.workbench import State, Workbench
+from towpath.workbench.workbench import Workbench
 
 DIFFERENCES = "validate/differences.jsonl"
 
 
-def rows(bench: Workbench, report: Progress, state: State | None = None) -> Comparison:
+def rows(bench: Workbench, report: Progress) -> Comparison:
     """Compare every cell of every row with the newest snapshot; `report` counts rows."""
-    state = state or bench.state
+    state = bench.state
     found = compare(bench.d1, state.manifest, state.exporter.db, state.exporter.relations, report)
     bench.run.add(found.checks)
     for name, value in found.compared.items():
@@ -24,9 +24,9 @@ def rows(bench: Workbench, report: Progress, state: State | None = None) -> Comp
     return found
 
 
-def files(bench: Workbench, report: Progress, state: State | None = None) -> Comparison:
+def files(bench: Workbench, report: Progress) -> Comparison:
     """Fetch every object and compare its SHA-256; `report` counts bytes."""
-    manifest = (state or bench.state).objects
+    manifest = bench.state.objects
     found = objects.compare(manifest, bench.s3, bench.params.r2_bucket, report)
     bench.run.add(found.checks)
     bench.run.number("files", manifest.objects, "files")
@@ -45,17 +45,17 @@ def _keep(bench: Workbench, found: Comparison, surface: str) -> None:
         bench.run.artefact(path)
 
 
-def around_the_rows(bench: Workbench, state: State | None = None) -> None:
+def around_the_rows(bench: Workbench) -> None:
     """Constraints, sequences and schema of the target, asked of the target itself."""
-    state = state or bench.state
+    state = bench.state
     bench.run.add(constraints(bench.d1, [table.name for table in bench.conversion.tables]))
     bench.run.add(sequences(bench.d1, state.manifest))
     bench.run.add(schema_present(bench.d1, [*bench.conversion.table_statements, *bench.conversion.after_statements]))
 
 
-def closure(bench: Workbench, state: State | None = None) -> None:
+def closure(bench: Workbench) -> None:
     """Rows read back from D1 against keys listed from R2: what an application will find."""
-    state = state or bench.state
+    state = bench.state
     bucket = objects.Bucket(bench.s3, bench.params.r2_bucket)
     keys = (found.key for found in bucket.list(state.objects.prefixes))
     bench.run.add(objects.target_closure(bench.target_references(), keys, state.decided, bench.params.r2_bucket))

@@ -23,11 +23,14 @@ from towpath.tables.census import Profile
 from towpath.tables.conversion import Conversion
 from towpath.tables.convert import convert
 from towpath.tables.export import Exporter
+from towpath.tables.load import receipt_prefix
 from towpath.tables.manifest import NAME as MANIFEST
 from towpath.tables.manifest import Manifest, read_manifest
 from towpath.tables.schema import Schema, quoted, reflect
 from towpath.tables.snapshot import FILE
 from towpath.tables.source import SourceFacts, identity, open_source, read_facts
+from towpath.tables.target import receipts
+from towpath.workbench.required import required
 
 TITLES = {
     "00-ready": "Is everything here that the move needs?",
@@ -49,6 +52,7 @@ class State:
     folder: Path
     manifest: Manifest
     exporter: Exporter
+    is_delta: bool  # made by a cutover: it changes the state before it, and is none by itself
 
     @property
     def objects(self) -> objects.Manifest:
@@ -75,6 +79,7 @@ class Workbench:
         self.run, self.params, self.root = run, run.params, run.root
         self._stack = ExitStack()
         self._banner: show.Banner | None = None
+        self._open_states: dict[Path, State] = {}
 
     # -- the two ends
 
@@ -147,6 +152,7 @@ class Workbench:
             ("Plan", run.plan.hash),
         ]
         self._banner = show.Banner(TITLES[run.phase], facts).show()
+        run.require(*required(run.phase, approved=run.approved))
         if run.phase != "00-ready":
             run.identify(source=self.source_identity, target=self.target_identity)
 
@@ -203,33 +209,53 @@ class Workbench:
 
     @cached_property
     def state(self) -> State:
-        """The newest complete snapshot of this run.  Raises WrongUse when there is none."""
-        folder = next(self._states(), None)
-        if folder is None:
-            raise WrongUse("there is no complete snapshot in this run", object=self.run.phase, next="run 03-export")
-        return self.opened_state(folder)
+        """What the target should hold: the newest complete snapshot, but for a delta of which nothing was sent yet.
+
+        Raises WrongUse when there is none.
+        """
+        for state in self.states():
+            if not state.is_delta or self.has_begun(state):
+                return state
+        raise WrongUse("there is no complete snapshot in this run", object=self.run.phase, next="run 03-export")
+
+    def has_begun(self, state: State) -> bool:
+        """True when the target has a receipt of this state, or there is nothing in it to send."""
+        return not state.manifest.chunks or bool(receipts(self.d1, receipt_prefix(state.manifest)))
+
+    def forget_state(self) -> None:
+        """The target has moved on to a newer state."""
+        self.__dict__.pop("state", None)
 
     def states(self) -> Iterator[State]:
         """Every complete snapshot of this run, opened, the newest first."""
-        return (self.opened_state(folder) for folder in self._states())
+        return (self._opened(folder) for folder in self._states())
 
-    def opened_state(self, folder: Path) -> State:
-        """A snapshot folder, opened."""
-        exporter = Exporter(folder / FILE, self.decisions)
-        self._stack.callback(exporter.close)
-        return State(folder, read_manifest(folder), exporter)
+    def _opened(self, folder: Path) -> State:
+        if folder not in self._open_states:
+            exporter = Exporter(folder / FILE, self.decisions)
+            self._stack.callback(exporter.close)
+            is_delta = folder in self._deltas()
+            self._open_states[folder] = State(folder, read_manifest(folder), exporter, is_delta)
+        return self._open_states[folder]
 
     @property
     def snapshot_ids(self) -> list[str]:
         """The ids of every complete snapshot of this run."""
-        return [read_manifest(folder).id for folder in self._states()]
+        return [state.manifest.id for state in self.states()]
 
     def _states(self) -> Iterator[Path]:
-        """Folders of complete snapshots, the newest first."""
-        for result in reversed(list(self.run.run_folder.results())):
-            relative = (result.outputs or {}).get(SNAPSHOT)
-            if relative and (folder := self.run.folder / relative) and (folder / MANIFEST).is_file():
+        """Folders of complete snapshots, rows and files, the newest first."""
+        for folder, _ in self._folders():
+            if (folder / MANIFEST).is_file() and (folder / OBJECTS).is_file():
                 yield folder
+
+    def _deltas(self) -> set[Path]:
+        return {folder for folder, phase in self._folders() if phase == "06-cutover"}
+
+    def _folders(self) -> list[tuple[Path, str]]:
+        """Folders of snapshots, the newest first, each with the phase that made it."""
+        made = [(r.outputs or {}, r.phase) for r in reversed(list(self.run.run_folder.results()))]
+        return [(self.run.folder / outputs[SNAPSHOT], phase) for outputs, phase in made if SNAPSHOT in outputs]
 
     # -- rows that name files
 
