@@ -101,7 +101,7 @@ def apply_migration(d1: D1, name: str, statements: Sequence[str], claim: Mapping
                 next="begin again on an empty database: a schema that holds rows is not rebuilt",
             )
         return "already done"
-    d1.batch(CREATE)
+    d1.batch(CREATE, idempotent=True)
     claims = [f"INSERT OR IGNORE INTO {OWNER} VALUES ({literal(k)}, {literal(v)})" for k, v in claim.items()]
     noted = f"INSERT INTO d1_migrations (name) VALUES ({literal(name)})"
     batch = [receipt(f"migration/{name}", digest, 0), *claims, *statements, MIGRATIONS, noted]
