@@ -12,8 +12,8 @@ export      snapshot takes the backup (transcode makes it UTF-8), relation says 
 import      target claims the database and keeps receipts, load sends the chunks and makes the rest of the schema
 validate    compare holds page digests against the target, opened opens the pages that differ, acceptance asks what must
             hold around the rows
-cutover     changes finds what changed between two snapshots, delta writes it in an order that breaks no constraint (vacate
-            sets aside a unique value that moves to another row)
+cutover     changes finds what changed between two snapshots, delta writes it in an order that breaks no constraint;
+            vacate sets aside a unique value that moves to another row
 
 Modules are imported by their names; this package exports nothing.
 """
