@@ -27,7 +27,7 @@ from towpath.tables.order import LoadOrder, bound_by_checks, load_order
 from towpath.tables.overlay import Overlay, relations
 from towpath.tables.relation import Relation, keys
 from towpath.tables.schema import quoted, reflect
-from towpath.tables.snapshot import open_snapshot, schema_digest
+from towpath.tables.snapshot import open_snapshot, schema_digest, told_if_damaged
 from towpath.tables.statements import Sink, insert_header, item, longest
 
 CHUNK_BYTES = 900_000  # about nine statements; the page of the same rows stays under D1's 2,000,000 for any string
@@ -43,11 +43,12 @@ class Exporter:
         self.path = path
         self.folder = path.parent
         self.db = open_snapshot(path)
-        self.schema = reflect(self.db)
-        self._overlay = Overlay(self.schema, decisions, keys(self.db, self.schema))
-        self._overlay.prepare(self.db)
+        with told_if_damaged(path):
+            self.schema = reflect(self.db)
+            self._overlay = Overlay(self.schema, decisions, keys(self.db, self.schema))
+            self._overlay.prepare(self.db)
+            self.order: LoadOrder = load_order(self.schema, bound_by_checks(self.db, self.schema))
         self.relations = relations(self._overlay)
-        self.order: LoadOrder = load_order(self.schema, bound_by_checks(self.db, self.schema))
         self.prefix = prefix or hashlib.sha256(str(dt.datetime.now(dt.UTC)).encode()).hexdigest()[:12]
         self._local = threading.local()
 
@@ -62,7 +63,7 @@ class Exporter:
         entries: dict[str, TableEntry] = {}
         try:
             clear(self.folder)
-            with ThreadPoolExecutor(2, thread_name_prefix="page") as pool:
+            with told_if_damaged(self.path), ThreadPoolExecutor(2, thread_name_prefix="page") as pool:
                 for number, name in enumerate(self.order.tables):
                     group = self.order.group_of(name)
                     entries[name] = self._table(name, number, writer, pool, report, grouped=group is not None)

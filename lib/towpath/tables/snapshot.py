@@ -6,13 +6,15 @@ The copy stays in the run folder, read-only: it is what "expected" means when a 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
 import orjson
 
 from towpath.checks import Progress, silent
-from towpath.errors import CannotFinish
+from towpath.errors import BadInput, CannotFinish
 from towpath.tables.schema import Schema
 from towpath.tables.transcode import as_utf8
 
@@ -25,53 +27,66 @@ def take(source: apsw.Connection, folder: Path, report: Progress = silent) -> Pa
 
     Raises CannotFinish when the disk is full or a writer keeps the source locked; nothing stays behind then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path, draft = folder / FILE, folder / (FILE + ".tmp")
-    draft.unlink(missing_ok=True)
-    copy = apsw.Connection(str(draft))
+    path, draft, other = folder / FILE, folder / (FILE + ".tmp"), folder / (FILE + ".utf8")
     try:
-        source.execute("BEGIN")
-        source.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018 - starts the read transaction
-        with copy.backup("main", source, "main") as backup:
-            while not backup.done:
-                before = backup.remaining
-                backup.step(BACKUP_PAGES)
-                report(abs(before - backup.remaining) if before else BACKUP_PAGES)
-        copy.execute("PRAGMA journal_mode = DELETE").get  # noqa: B018
-        encoding = copy.pragma("encoding")
-        copy.close()
-    except (apsw.FullError, apsw.IOError) as error:
-        copy.close()
+        folder.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
+        if _backup(source, draft, report) != "UTF-8":
+            other.unlink(missing_ok=True)
+            as_utf8(draft, other)
+            other.replace(draft)
+        draft.chmod(0o444)
+        draft.replace(path)
+    except (apsw.FullError, apsw.IOError, apsw.CantOpenError, OSError) as error:
         raise CannotFinish(
-            f"the disk is full: {error}", object=str(path.name), next="free space for a copy of the source, run again"
+            f"the disk is full or cannot be written: {error}",
+            object=path.name,
+            next="free space for a copy of the source, run again",
         ) from None
     except (apsw.BusyError, apsw.LockedError) as error:
-        copy.close()
-        draft.unlink(missing_ok=True)
         raise CannotFinish(
             f"a writer keeps the source locked: {error}", object="source", next="stop the writer or wait, run again"
         ) from None
     finally:
-        source.execute("ROLLBACK")
-    if encoding != "UTF-8":
-        other = folder / (FILE + ".utf8")
-        other.unlink(missing_ok=True)
-        try:
-            as_utf8(draft, other)
-            other.replace(draft)
-        except BaseException:
-            draft.unlink()
+        if folder.is_dir():
+            draft.unlink(missing_ok=True)
             other.unlink(missing_ok=True)
-            raise
-    draft.chmod(0o444)
-    draft.replace(path)
     return path
+
+
+def _backup(source: apsw.Connection, draft: Path, report: Progress) -> str:
+    """Copy every page as it is in one moment; returns the encoding of its texts."""
+    with closing(apsw.Connection(str(draft))) as copy:
+        source.execute("BEGIN")
+        try:
+            source.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018 - starts the read transaction
+            with copy.backup("main", source, "main") as backup:
+                while not backup.done:
+                    before = backup.remaining
+                    backup.step(BACKUP_PAGES)
+                    report(abs(before - backup.remaining) if before else BACKUP_PAGES)
+        finally:
+            source.execute("ROLLBACK")
+        copy.execute("PRAGMA journal_mode = DELETE").get  # noqa: B018
+        return str(copy.pragma("encoding"))
 
 
 def open_snapshot(path: Path) -> apsw.Connection:
     """Open a snapshot read-only."""
     return apsw.Connection(f"{path.resolve().as_uri()}?mode=ro", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+
+
+@contextmanager
+def told_if_damaged(path: Path) -> Iterator[None]:
+    """Say it in one line when a page of the snapshot, and so of the source, is damaged.  Raises BadInput."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise BadInput(
+            f"the copy of the source is damaged: {error}",
+            object=path.name,
+            next="repair or restore the source, then begin again with 01-inventory",
+        ) from None
 
 
 def schema_digest(schema: Schema) -> str:
