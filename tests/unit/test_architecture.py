@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cloudflare": {"errors", "secrets"},
     "tables": {"checks", "errors", "cloudflare"},
     "objects": {"checks", "errors"},
+    "fitting": set(),
     "plan": {*WORDS, "tables.rules", "objects.rules"},
     "show": WORDS,
     "runs": {*WORDS, "plan", "show.markup"},
