@@ -5,6 +5,11 @@ client      session  towpath.cloudflare.Client of it
 d1          test     towpath.cloudflare.D1 of a database that nobody has used before
 r2_client   session  boto3 S3 client of its R2
 bucket      test     the name of its one bucket, empty before and after the test
+
+postgresql_server  session  towpath.local.postgresql.Postgresql in a temporary folder
+postgresql_url     test     the URL (without password) of a database in it that nobody has used before
+redis_server       session  towpath.local.redis.RedisServer in a temporary folder
+redis_client       test     redis.Redis of its database 0, binary answers; all databases are empty before and after
 """
 
 from __future__ import annotations
@@ -14,10 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+import redis
 
 from towpath.cloudflare import D1, Client
 from towpath.local import Runtime, State, start
+from towpath.local.postgresql import Postgresql, start_postgresql
+from towpath.local.redis import RedisServer, start_redis
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,6 +69,37 @@ def bucket(runtime: Runtime, r2_client: Any) -> Iterator[str]:
     _empty(r2_client, runtime.bucket)
     yield runtime.bucket
     _empty(r2_client, runtime.bucket)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
+    server = start_postgresql(tmp_path_factory.mktemp("postgresql"), ends_with_us=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Postgresql) -> Iterator[str]:
+    server, name = postgresql_server, f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(server.url("postgres"), password=server.password, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server.url(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = start_redis(tmp_path_factory.mktemp("redis"), ends_with_us=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    with redis.Redis(port=redis_server.port, password=redis_server.password, decode_responses=False) as made:
+        made.flushall()
+        yield made
+        made.flushall()
 
 
 def _empty(r2_client: Any, bucket: str) -> None:
