@@ -14,10 +14,10 @@ from typing import Any
 import apsw
 import pytest
 from helpers import markdown
-from helpers.carry import Carried, after_statements, carry, make_source
+from helpers.carry import Carried, after_statements, carry, make_source, table_statements
 from helpers.markdown import ROOT
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check, Decision, Verdict
 from towpath.cloudflare.d1 import D1
 from towpath.objects import Bucket, Manifest, entries, target_closure, upload, walk, write
 from towpath.objects import compare as compare_objects
@@ -32,6 +32,7 @@ CREATE TABLE metric (name TEXT, value);
 CREATE TABLE quiet (id INTEGER PRIMARY KEY);
 CREATE INDEX child_parent ON child (parent_id);
 CREATE VIEW names AS SELECT name || ' – ' AS shown FROM parent;
+CREATE VIRTUAL TABLE words USING fts5 (body);
 CREATE TRIGGER grown AFTER INSERT ON child BEGIN UPDATE parent SET note = 'grew' WHERE id = new.parent_id; END;
 INSERT INTO parent (name, note) VALUES ('Ann', 'café'), ('Bob', NULL), ('Cy', '');
 INSERT INTO child VALUES ('a', 1, 0.1, '5', x'00ff', 9007199254740993), ('b', 1, 1e300, 'x', x'61', 2),
@@ -39,7 +40,9 @@ INSERT INTO child VALUES ('a', 1, 0.1, '5', x'00ff', 9007199254740993), ('b', 1,
 UPDATE parent SET note = 'café' WHERE id = 1;
 INSERT INTO metric VALUES ('twin', 1), ('twin', 1), ('other', 2.5);
 DELETE FROM parent WHERE id = 3;
+INSERT INTO words (rowid, body) VALUES (1, 'Ann'), (2, 'Bob');
 """
+FILL = [Decision("TB116", "words", "fill", "the application searches in it")]
 NFD = "cafe\u0301"
 
 
@@ -84,6 +87,11 @@ TARGET: dict[str, Fault] = {
     ),
     "a border between two cells moved": cells("UPDATE metric SET name = 'twin1', value = '' WHERE rowid = 1"),
     "a reference emptied": cells("UPDATE child SET parent_id = NULL WHERE id = 'a'"),
+    "row missing in an FTS5 or R*Tree table that owns its content": rows("DELETE FROM words WHERE rowid = 1"),
+    "one character in an FTS5 or R*Tree table that owns its content": cells(
+        "UPDATE words SET body = 'Bub' WHERE rowid = 2"
+    ),
+    "another rowid in an FTS5 table": cells("UPDATE words SET rowid = 3 WHERE rowid = 2"),
     "index missing": objects("DROP INDEX child_parent"),
     "index over another column": objects("DROP INDEX child_parent", "CREATE INDEX child_parent ON child (amount)"),
     "view changed": objects("DROP VIEW names", "CREATE VIEW names AS SELECT name AS shown FROM parent"),
@@ -129,12 +137,12 @@ class FakeD1:
 def carried(folder: Path, d1: D1) -> Carried:
     with closing(make_source(folder / "source.sqlite", SOURCE)):
         pass
-    return carry(folder / "source.sqlite", folder / "run", d1)
+    return carry(folder / "source.sqlite", folder / "run", d1, FILL)
 
 
 def proof(made: Carried) -> list[Check]:
     """What 04-import and 05-validate ask about the rows and around them."""
-    statements = [*(t.sql for t in made.exporter.schema.moving), *after_statements(made.exporter)]
+    statements = [*table_statements(made.exporter), *after_statements(made.exporter)]
     return [
         *received(made.d1, made.manifest),
         *made.compare().checks,
@@ -154,7 +162,13 @@ def test_an_untouched_target_passes_every_check(tmp_path: Path, d1: D1) -> None:
         *("TB402", "TB405", "TB406", "TB407", "TB411", "TB412", "TB413", "TB414"),
     }
     assert failed(checks) == ()
-    assert {check.object for check in checks if check.code == "TB412"} == {"parent", "child", "metric", "quiet"}
+    assert {check.object for check in checks if check.code == "TB412"} == {
+        "parent",
+        "child",
+        "metric",
+        "quiet",
+        "words",
+    }
 
 
 @pytest.mark.parametrize("name", [*TARGET, *UNSEEN])

@@ -60,6 +60,11 @@ def prepare(
     return exporter, exporter.export("plan", {})
 
 
+def table_statements(exporter: export.Exporter) -> list[str]:
+    """Tables of the source as they stand, and the virtual tables that are filled."""
+    return [relation.table.sql for relation in exporter.relations.values()]
+
+
 def after_statements(exporter: export.Exporter) -> list[str]:
     """Indexes, views and triggers of the source, as they stand."""
     schema = exporter.schema
@@ -70,7 +75,7 @@ def after_statements(exporter: export.Exporter) -> list[str]:
 def carry(source: Path, folder: Path, d1: D1, decisions: Sequence[Decision] = ()) -> Carried:
     """Export a source and load it into an empty D1, its own DDL taken as it is."""
     exporter, made = prepare(source, folder, decisions)
-    target.apply_migration(d1, "0001_tables.sql", [t.sql for t in exporter.schema.moving], CLAIM)
+    target.apply_migration(d1, "0001_tables.sql", table_statements(exporter), CLAIM)
     load.load(d1, folder, made)
     load.finish(d1, made, after_statements(exporter), exporter.schema.sequences)
     return Carried(source, folder, d1, exporter, made)

@@ -19,7 +19,6 @@ from towpath.tables.proof import prove
 from towpath.tables.schema import quoted
 from towpath.tables.source import open_source
 from towpath.tables.typescript import row_types
-from towpath.tables.virtual import fill_statements
 
 K = "id INTEGER PRIMARY KEY"
 
@@ -244,25 +243,10 @@ def test_collations_may_become_binary_and_virtual_tables_be_filled() -> None:
     looked = look(DECIDED, application)
     made = converted(looked, *looked.decided(choice=0))
     assert '"a" TEXT NOT NULL UNIQUE' in made.table("t").sql
-    assert made.fill == ("own",)
+    assert [s.sql for s in made.fill] == ["CREATE VIRTUAL TABLE own USING fts5(body)"]
+    assert made.table_statements[-1] == made.fill[0].sql
+    assert made.virtual == ()
     assert [s.name for s in made.triggers] == ["o"]
-
-
-def test_a_virtual_table_is_filled_from_its_own_rows() -> None:
-    texts = ["it's", "a\0b", "ä€😀", "long " * 15_000, ""]
-    looked = look("CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE VIRTUAL TABLE f USING fts5(body, note UNINDEXED)")
-    for number, text in enumerate(texts, 5):
-        looked.db.execute("INSERT INTO f (rowid, body, note) VALUES (?, ?, NULL)", (number, text[:45_000]))
-    db = apsw.Connection(":memory:")
-    made = converted(looked, *looked.decided())
-    statements = list(fill_statements(looked.db, looked.schema.table("f")))
-    assert max(map(len, statements)) <= 98_000
-    db.execute(";".join([*made.after_statements, *statements])).fetchall()
-    wanted = "SELECT rowid, hex(body), note FROM f ORDER BY rowid"
-    assert db.execute(wanted).fetchall() == looked.db.execute(wanted).fetchall()
-    looked.db.execute("INSERT INTO f (body) VALUES (?)", ("x" * 50_000,))
-    with pytest.raises(BadInput, match=r"f: a row of .* too long"):
-        list(fill_statements(looked.db, looked.schema.table("f")))
 
 
 def test_typescript() -> None:

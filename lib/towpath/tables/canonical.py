@@ -57,9 +57,10 @@ def page_sql(relation: Relation, low: str | None, high: str | None, reals: Seque
     `hex_sql`.
     """
     columns = {column: f"c{number}" for number, column in enumerate(relation.columns)}
-    text = concat([cell(short) for short in columns.values()])
+    first = f"{relation.rowid} AS k, " if relation.rowid else ""
+    text = concat([cell(short) for short in (*(["k"] if first else []), *columns.values())])
     numbers = concat([real(columns[c]) for c in reals]) if reals else "''"
-    inner = f"SELECT {text} AS x, {numbers} AS y FROM ({relation.named(columns, low, high)})"
+    inner = f"SELECT {text} AS x, {numbers} AS y FROM ({relation.named(columns, low, high, first)})"
     joined = ", ".join(f"coalesce(group_concat({name}, ''), '') AS {name}" for name in "xy")
     whole = f"SELECT count(*) AS n, {joined} FROM ({inner})"
     if form == "text":

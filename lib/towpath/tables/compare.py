@@ -75,7 +75,7 @@ def _table(
     found = opened.unnamed_rows(d1, relation) if len(entry.pages) > 1 else []  # a single page holds every row
     kinds = Counter(difference.kind for difference in found)
     unexplained = 0
-    if relation.carries_rowid:  # a multiset has no borders: all differing pages are one
+    if relation.is_multiset:  # a multiset has no borders: all differing pages are one
         expected = (row for page in pages for row in opened.source_rows(snapshot, relation, page.low, page.high))
         actual = (row for page in pages for row in opened.target_rows(d1, relation, page.low, page.high))
         here = opened.differences(relation, expected, actual) if pages else []
@@ -144,8 +144,7 @@ def _cells_digest(d1: D1, relation: Relation, page: Page) -> str:
     if int(d1.query(f"SELECT count(*){where}").rows[0][0]) != 1:
         return ""
     out = hashlib.sha256()
-    for column in relation.columns:
-        value = relation.value(column)
+    for value in filter(None, (relation.rowid, *map(relation.value, relation.columns))):
         kind = d1.query(f"SELECT typeof({value}){where}").rows[0][0]
         data = f"quote({value})" if kind == "real" else value
         pieces = [bytes.fromhex(piece) for piece in opened.hex_pieces(d1, data, where)]

@@ -48,7 +48,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One object made after the rows: an index, a view, a trigger, a virtual table."""
+    """One object that is no ordinary table: an index, a view, a trigger, a virtual table."""
 
     name: str
     sql: str
@@ -62,14 +62,14 @@ class Conversion:
     indexes: tuple[Statement, ...]
     views: tuple[Statement, ...]
     triggers: tuple[Statement, ...]
-    virtual: tuple[Statement, ...]  # CREATE VIRTUAL TABLE and what rebuilds it, in order
-    fill: tuple[str, ...]  # virtual tables whose rows `virtual.fill_statements` writes after the load
+    virtual: tuple[Statement, ...]  # CREATE VIRTUAL TABLE after the rows, and what rebuilds it, in order
+    fill: tuple[Statement, ...]  # CREATE VIRTUAL TABLE with the tables, for those whose own rows move
     accounting: tuple[Account, ...]
 
     @property
     def table_statements(self) -> tuple[str, ...]:
         """Statements to run before the rows."""
-        return tuple(table.sql for table in self.tables)
+        return (*(table.sql for table in self.tables), *(statement.sql for statement in self.fill))
 
     @property
     def after_statements(self) -> tuple[str, ...]:

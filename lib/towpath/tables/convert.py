@@ -55,7 +55,7 @@ class _Converter:
         self.schema, self.profile, self.decided = schema, profile, decided
         self.dropped: dict[str, tuple[str, str]] = {}  # name in lower case -> code, reason
         self.accounts: dict[tuple[str, str], Account] = {}
-        self.fill: list[str] = []
+        self.fill: list[Statement] = []
 
     def run(self) -> Conversion:
         # one over another virtual table (fts5vocab) comes last
@@ -111,9 +111,11 @@ class _Converter:
                 return []
         way = read_virtual(table).way
         sql = tidied(table.sql)
-        self._account("table", table.name, KEPT, ("TB312",), f"made after the load and {way}", table.sql, sql)
         if way == FILLED:
-            self.fill.append(table.name)
+            self.fill.append(Statement(table.name, sql))
+            self._account("table", table.name, KEPT, (), "its rows move like those of any table", table.sql, sql)
+            return []
+        self._account("table", table.name, KEPT, ("TB312",), f"made after the load and {way}", table.sql, sql)
         return [Statement(table.name, sql), *(Statement(table.name, s) for s in after_statements(table))]
 
     def _table(self, table: Table) -> TargetTable:

@@ -7,6 +7,7 @@
   3  links: those references, now that every row is there
   4  deletes, children first, so that nothing cascades
   5  sequences, and the triggers back
+  6  virtual tables that own their content, in transactions of their own
 
 Each chunk carries a receipt like those of the load, so that a delta that is cut goes on where it stopped.
 """
@@ -14,7 +15,7 @@ Each chunk carries a receipt like those of the load, so that a delta that is cut
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -50,11 +51,12 @@ def write_delta(
     """
     delta = _Delta(new, changes, triggers, rebuild)
     writer = ChunkWriter(new.folder, f"{base.id}-{new.prefix}")
-    moved = sum(change.count for change in changes.values())
     try:
         clear(new.folder)
-        if moved or new.schema.sequences != base.sequences:
-            _write_chunks(writer, delta, base.sequences)
+        if delta.changed or new.schema.sequences != base.sequences:
+            _write_chunks(writer, delta.statements(base.sequences), delta.named if delta.deferred else "")
+        if delta.filled:
+            _write_chunks(writer, delta.filling())
         manifest = Manifest(
             id=new.prefix,
             created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -72,19 +74,19 @@ def write_delta(
     return manifest
 
 
-def _write_chunks(writer: ChunkWriter, delta: _Delta, sequences: Mapping[str, int]) -> None:
-    start = [DEFERRED] if delta.deferred else []
-    items, size, rows = list(start), 0, 0
-    for statement, count in delta.statements(sequences):
-        if items and size + len(statement) > CHUNK_BYTES and not delta.deferred:
+def _write_chunks(writer: ChunkWriter, statements: Iterable[tuple[bytes, int]], together: str = "") -> None:
+    """`together`: the tables whose changes share one transaction that defers the foreign keys."""
+    items, size, rows = [DEFERRED] if together else [], 0, 0
+    for statement, count in statements:
+        if items and size + len(statement) > CHUNK_BYTES and not together:
             writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
             items, size, rows = [], 0, 0
         items.append(statement)
         size, rows = size + len(statement), rows + count
-        if delta.deferred and size > TOGETHER_BYTES:
+        if together and size > TOGETHER_BYTES:
             raise BadInput(
                 "references and what they refer to changed together, too much of it for one transaction",
-                object=", ".join(change.entry.name for change in delta.changed),
+                object=together,
                 next="begin again with 03-export",
             )
     writer.append("delta.chunks", "delta", "delta", rows, writer.pack(items))
@@ -97,7 +99,9 @@ class _Delta:
         self.new = new
         self.triggers = triggers
         self.rebuild = rebuild
-        self.changed = [change for change in changes.values() if change.count]  # parents first
+        moved = [change for change in changes.values() if change.count]  # parents first
+        self.changed = [change for change in moved if self._relation(change).table.kind != "virtual"]
+        self.filled = [change for change in moved if self._relation(change).table.kind == "virtual"]
         self.referred = {c.entry.name: referred_columns(new.schema, self._relation(c).table) for c in self.changed}
         vacated = [vacate(new.schema, self._relation(change), change) for change in self.changed]
         self.vacating = [sql for one in vacated for sql in one.statements]
@@ -107,8 +111,19 @@ class _Delta:
             for change in self.changed
         )
 
+    @property
+    def named(self) -> str:
+        """The changed tables, for a message."""
+        return ", ".join(change.entry.name for change in self.changed)
+
     def _relation(self, change: TableChanges) -> Relation:
         return self.new.relations[change.entry.name]
+
+    def filling(self) -> Iterator[tuple[bytes, int]]:
+        """The statements for virtual tables that own their content: no reference and no trigger knows their rows."""
+        for change in self.filled:
+            yield from self._upserts(change)
+            yield from self._deletes(change)
 
     def statements(self, sequences: Mapping[str, int]) -> Iterator[tuple[bytes, int]]:
         """The statements as JSON items, each with the number of rows it changes; `sequences` are the target's."""
@@ -124,9 +139,7 @@ class _Delta:
             for sql in self._links(change):
                 yield item(sql.encode()), 0
         for change in reversed(self.changed):
-            relation = self._relation(change)
-            for sql, count in by_key(f"DELETE FROM {quoted(relation.name)}", relation, list(change.deleted)):
-                yield item(sql.encode()), count
+            yield from self._deletes(change)
         now = self.new.schema.sequences
         if now != sequences:
             gone = sorted(sequences.keys() - now.keys())
@@ -142,15 +155,20 @@ class _Delta:
         touched = {change.entry.name.lower() for change in self.changed}
         return [t for t in self.triggers if t.table.lower() in touched]
 
+    def _deletes(self, change: TableChanges) -> Iterator[tuple[bytes, int]]:
+        relation = self._relation(change)
+        for sql, count in by_key(f"DELETE FROM {quoted(relation.name)}", relation, list(change.deleted)):
+            yield item(sql.encode()), count
+
     def _upserts(self, change: TableChanges) -> Iterator[tuple[bytes, int]]:
         name = change.entry.name
         relation = self.new.relations[name]
         late = frozenset(self.new.order.late.get(name, ()))
-        insert = Sink(insert_header(relation), b"" if relation.carries_rowid else _on_conflict(relation, late))
+        insert = Sink(insert_header(relation), b"" if relation.written_anew else _on_conflict(relation, late))
         update = insert
-        if relation.carries_rowid and self.referred[name]:
+        if relation.carries_rowid and self.referred.get(name):
             update = Sink(*_update(relation, late))  # there is no key to conflict on, and others hold on to the row
-        elif relation.carries_rowid:  # an updated row is written anew under its rowid
+        elif relation.written_anew:
             for sql, _ in by_key(f"DELETE FROM {quoted(name)}", relation, list(change.updated)):
                 yield item(sql.encode()), 0
         room = min(longest(sink.header, sink.tail) for sink in (insert, update))

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from towpath.tables.relation import Relation, keys
 from towpath.tables.schema import quoted, reflect
 from towpath.tables.snapshot import open_snapshot, schema_digest, told_if_damaged
 from towpath.tables.statements import Sink, insert_header, item, longest
+from towpath.tables.virtual import filled
 
 CHUNK_BYTES = 900_000  # about nine statements; the page of the same rows stays under D1's 2,000,000 for any string
 LONG_ROW_BYTES = 900_000  # a row whose canonical text is read cell by cell
@@ -47,8 +49,10 @@ class Exporter:
             self.schema = reflect(self.db)
             self._overlay = Overlay(self.schema, decisions, keys(self.db, self.schema))
             self._overlay.prepare(self.db)
-            self.order: LoadOrder = load_order(self.schema, bound_by_checks(self.db, self.schema))
-        self.relations = relations(self._overlay)
+            order = load_order(self.schema, bound_by_checks(self.db, self.schema))
+        own = filled(self.schema, decisions)
+        self.relations = relations(self._overlay) | own
+        self.order: LoadOrder = replace(order, tables=(*order.tables, *own))
         self.prefix = prefix or hashlib.sha256(str(dt.datetime.now(dt.UTC)).encode()).hexdigest()[:12]
         self._local = threading.local()
 
@@ -243,8 +247,7 @@ def cannot_write(folder: Path, error: Exception) -> CannotFinish:
 def cells_digest(db: apsw.Connection, relation: Relation, low: str | None, high: str | None) -> str:
     """SHA-256 of one long row, cell by cell: type, length in bytes, bytes (a number by its literal)."""
     out = hashlib.sha256()
-    for column in relation.columns:
-        value = relation.value(column)
+    for value in filter(None, (relation.rowid, *map(relation.value, relation.columns))):
         sql = f"SELECT typeof({value}), CAST(iif(typeof({value}) = 'real', quote({value}), {value}) AS BLOB)"
         kind, data = db.execute(f"{sql} FROM {quoted(relation.name)}{relation.where(low, high)}").get
         out.update(f"{kind}:{len(data or b'')}:".encode() + (data or b""))

@@ -125,7 +125,7 @@ def differences(
     left = {key: _normal(cells) for key, cells in expected}
     right = {key: _normal(cells) for key, cells in found}
     out: list[Difference] = []
-    if relation.carries_rowid:
+    if relation.is_multiset:
         left, right = _without_equal_rows(left, right)
     for key, cells in left.items():
         if key not in right:

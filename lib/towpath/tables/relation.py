@@ -63,6 +63,21 @@ class Relation:
         return self.paging.carries_rowid
 
     @property
+    def rowid(self) -> str:
+        """The rowid as SQL where it is part of what a row says, as in FTS5; "" where it is a column, or nobody's."""
+        return self.key_sql if self.carries_rowid and self.table.kind == "virtual" else ""
+
+    @property
+    def is_multiset(self) -> bool:
+        """True if the rowid does no more than page the rows: nobody can rely on it."""
+        return self.carries_rowid and not self.rowid
+
+    @property
+    def written_anew(self) -> bool:
+        """True if a changed row is deleted and inserted: there is no key that an upsert could name."""
+        return self.carries_rowid or self.table.kind == "virtual"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that move, in table order."""
         return tuple(column.name for column in self.table.stored)

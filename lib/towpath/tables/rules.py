@@ -65,7 +65,7 @@ _LIMITS = (
         "TB116",
         DECIDE,
         "virtual table that owns its content",
-        "fill writes its rows again after the load; or drop it and fill it in the new application",
+        "fill moves its rows like those of any table; or drop it and fill it in the new application",
         ("fill", "drop"),
         DROP,
     ),

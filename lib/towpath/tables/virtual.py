@@ -1,24 +1,25 @@
 """Virtual tables: which of them D1 can have, and how their content gets there.
 
 Their storage (shadow tables) is never copied: the module makes it again.  An FTS5 index over another table is rebuilt
-from that table's rows; one that owns its text, and an R*Tree, are filled from their own rows.
+from that table's rows.  One that owns its text, and an R*Tree, are filled: made with the tables, and their rows are
+exported, sent, compared and brought up to date like those of any table, named by their rowid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import apsw
 
+from towpath.checks import Decision, decide
 from towpath.errors import BadInput
 from towpath.tables.ddl import closing, split_list, spoken, written
 from towpath.tables.dialect import MODULES
-from towpath.tables.literals import exact_literal, row_expression
-from towpath.tables.schema import Table, literal, quoted
+from towpath.tables.relation import MOST_COLUMNS, Key, Relation
+from towpath.tables.schema import Schema, Table, literal, quoted
 
-STATEMENT_BYTES = 98_000
-
+OWN_CONTENT = "TB116"
 REBUILT, FILLED, EMPTY, IMPOSSIBLE = "rebuilt", "filled", "empty", "impossible"
 
 
@@ -59,29 +60,39 @@ def after_statements(table: Table) -> tuple[str, ...]:
     return ()
 
 
-def fill_statements(db: apsw.Connection, table: Table) -> Iterator[str]:
-    """INSERT statements, each below D1's limit, that fill a `filled` virtual table from the source's rows.
+def ranking(db: apsw.Connection, schema: Schema, made: Collection[str]) -> list[str]:
+    """Statements that give the FTS5 tables among `made` the order of results that the source's were told to use."""
+    out = []
+    for table in schema.tables:
+        if table.kind == "virtual" and table.name in made and read_virtual(table).module == "fts5":
+            config = quoted(f"{table.name}_config")
+            for (value,) in db.execute(f"SELECT quote(v) FROM {config} WHERE k = 'rank'"):
+                names = f"{quoted(table.name)}, rank"
+                out.append(f"INSERT INTO {quoted(table.name)} ({names}) VALUES ('rank', {value})")
+    return out
 
-    Raises BadInput for a row that no statement can carry.
+
+def filled(schema: Schema, decisions: Sequence[Decision]) -> dict[str, Relation]:
+    """The virtual tables whose rows move like those of any table, by name: TB116 decided, fill.
+
+    Raises BadInput for one with more columns than its rows can travel with.
     """
-    names = [quoted(column.name) for column in table.stored]
-    if read_virtual(table).module == "fts5":
-        names = ["rowid", *names]
-    header = f"INSERT INTO {quoted(table.name)} ({', '.join(names)}) VALUES\n"
-    pending: list[str] = []
-    size = 0
-    for (row,) in db.execute(f"SELECT {row_expression(names, exact_literal)} FROM {quoted(table.name)}"):
-        text = str(row)
-        if len(header) + len(text) > STATEMENT_BYTES:
-            raise BadInput(
-                f"a row of {len(text):,} bytes is too long for one statement",
-                object=table.name,
-                next="decide drop for TB116, and fill the table again in the new application",
-            )
-        if pending and len(header) + size + len(text) + 2 * len(pending) > STATEMENT_BYTES:
-            yield header + ",\n".join(pending)
-            pending, size = [], 0
-        pending.append(text)
-        size += len(text)
-    if pending:
-        yield header + ",\n".join(pending)
+    out = {}
+    for table in schema.tables:
+        decision = decide(OWN_CONTENT, table.name, decisions) if table.kind == "virtual" else None
+        if decision is not None and decision.do == "fill":
+            out[table.name] = Relation(table, _key(table))
+    return out
+
+
+def _key(table: Table) -> Key:
+    """FTS5 has a rowid that is no column, R*Tree has it as its first column, under any name."""
+    if read_virtual(table).module != "fts5":
+        return Key((quoted(table.stored[0].name),), False, False)
+    if len(table.stored) >= MOST_COLUMNS:  # the rowid would be one value too many
+        raise BadInput(
+            f"an FTS5 table of {MOST_COLUMNS} columns: its rows cannot travel with their rowid",
+            object=table.name,
+            next="decide drop for TB116, and fill the table again in the new application",
+        )
+    return Key(("rowid",), True, False)

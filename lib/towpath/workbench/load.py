@@ -54,12 +54,10 @@ def rows(bench: Workbench, report: Progress) -> Loaded:
 
 
 def after_the_rows(bench: Workbench) -> list[str]:
-    """The statements that make the rest of the schema: indexes, virtual tables with their content, views, triggers."""
+    """The statements that make the rest of the schema: indexes, virtual tables over others, views, triggers, ranks."""
     exporter, conversion = _exported(bench).exporter, bench.conversion
-    made = [*(s.sql for s in conversion.indexes), *(s.sql for s in conversion.virtual)]
-    for name in conversion.fill:
-        made += virtual.fill_statements(exporter.db, exporter.schema.table(name))
-    return [*made, *(s.sql for s in conversion.views), *(s.sql for s in conversion.triggers)]
+    made = {statement.name for statement in (*conversion.fill, *conversion.virtual)}
+    return [*conversion.after_statements, *virtual.ranking(exporter.db, exporter.schema, made)]
 
 
 def finish(bench: Workbench, made: Sequence[str], report: Progress) -> int:
