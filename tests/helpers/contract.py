@@ -230,7 +230,8 @@ def parameters(notebook: Notebook) -> list[str]:
     cell = next((c for c in code(notebook) if c["id"] == "parameters"), None)
     if cell is None:
         return ["there is none"]
-    given = yaml.safe_load((ROOT / "params" / "joan" / "local.yaml").read_text(encoding="utf-8"))
+    unset = {name: field.default for name, field in Params.model_fields.items() if not field.is_required()}
+    given = unset | yaml.safe_load((ROOT / "params" / "joan" / "local.yaml").read_text(encoding="utf-8"))
     lines = source(cell).splitlines()
     wrong, found = [], []
     for line in lines:

@@ -67,6 +67,14 @@ PARAMS: dict[str, Any] = {
     "approved_plan": "rehearsal",
     "approved_target": "",
     "run_id": "",
+    "source_password": "",
+    "source_cache": "",
+    "source_cache_password": "",
+    "source_jobs": "",
+    "source_jobs_password": "",
+    "kv_namespace_id": "",
+    "worker_url": "",
+    "worker_token": "",
 }
 
 

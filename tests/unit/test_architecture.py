@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"checks", "errors", "cloudflare"},
     "objects": {"checks", "errors"},
     "fitting": set(),
-    "plan": {*WORDS, "tables.rules", "objects.rules"},
+    "plan": {*WORDS, "tables.rules", "objects.rules", "fitting.spec"},
     "show": WORDS,
     "runs": {*WORDS, "plan", "show.markup"},
     "local": {"errors", "secrets", "cloudflare"},

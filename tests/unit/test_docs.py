@@ -25,9 +25,10 @@ from runbooks.joan.legacy.__main__ import cli as legacy
 from towpath import errors
 from towpath.checks import Check, Severity, Verdict
 from towpath.cli.command import app, run_command
-from towpath.plan.mapping import DecisionRow, Objects, Reference, SystemMapping, Tables
+from towpath.plan.mapping import DecisionRow, SystemMapping, Tables
 from towpath.plan.params import APPROVALS, Params
 from towpath.plan.runbook import HEADINGS, FrontMatter, Step, load_runbook
+from towpath.plan.surfaces import Jobs, Keys, Objects, Reference
 from towpath.plan.waivers import WaiverRow
 from towpath.runs import journal
 from towpath.runs.results import PhaseResult
@@ -222,6 +223,8 @@ def test_params_are_documented_in_their_order() -> None:
     [
         ("mapping.yaml", "key of `tables`", Tables),
         ("mapping.yaml", "key of `objects`", Objects),
+        ("mapping.yaml", "key of `keys`", Keys),
+        ("mapping.yaml", "key of `jobs`", Jobs),
         ("mapping.yaml", "key of a decision", DecisionRow),
         ("waivers.yaml", "key of a waiver", WaiverRow),
     ],
@@ -241,6 +244,8 @@ def test_the_front_matter_and_the_mapping_are_documented() -> None:
     inner = {row[0].strip("`"): markdown.code(row[1]) for row in above}
     assert inner["tables"] == list(Tables.model_fields)
     assert inner["objects"] == list(Objects.model_fields)
+    assert inner["keys"] == list(Keys.model_fields)
+    assert inner["jobs"] == list(Jobs.model_fields)
     assert inner["decisions"] == list(DecisionRow.model_fields)
     below = markdown.rows(markdown.section(page, "mapping.yaml"), "key of `objects`")
     assert markdown.code(next(row[1] for row in below if row[0] == "`references`")) == list(Reference.model_fields)

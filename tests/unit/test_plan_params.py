@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from towpath.errors import WrongUse
+from towpath.plan.addresses import is_loopback
 from towpath.plan.inline import secret_kind
-from towpath.plan.params import Params, is_loopback, load_params, params_from
+from towpath.plan.params import Params, load_params, params_from
 from towpath.plan.problems import PlanRefused
 
 HASH = "5f" * 32
@@ -61,8 +62,8 @@ def test_the_projects_own_params_are_valid(root: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "line", "words"),
     [
-        ({"d1_plann": "free"}, 20, ["PL002", "d1_plann: unknown key", "did you mean d1_plan?"]),
-        ({"zzz": 1}, 20, ["PL002", "zzz: unknown key", "known here: system, environment"]),
+        ({"d1_plann": "free"}, 28, ["PL002", "d1_plann: unknown key", "did you mean d1_plan?"]),
+        ({"zzz": 1}, 28, ["PL002", "zzz: unknown key", "known here: system, environment"]),
         ({"d1_plan": None}, 0, ["PL004", "d1_plan: the key is missing", "add it: allowed: free or paid"]),
         ({"d1_plan": "gold"}, 12, ["PL003", "d1_plan: 'gold' is not allowed", "allowed: free or paid"]),
         ({"d1_plan": 3}, 12, ["PL003", "3 (int) is not allowed", "put it in quotes"]),

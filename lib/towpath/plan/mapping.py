@@ -1,4 +1,4 @@
-"""mapping.yaml: what becomes of tables and objects, and every decision about a finding."""
+"""mapping.yaml: what becomes of tables, objects, keys and jobs, and every decision about a finding."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ import re
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from towpath.checks import Decision
+from towpath.fitting.spec import Fit
 from towpath.plan.answers import decision_problem
 from towpath.plan.document import Document
+from towpath.plan.fit import TableFit
 from towpath.plan.params import read_document
 from towpath.plan.problems import PlanRefused, Problem, from_validation, inline_secrets, refuse
+from towpath.plan.strict import Strict
+from towpath.plan.surfaces import Jobs, Keys, Objects
 
 CODE = re.compile(r"^[A-Z]{2}\d{3}$")
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class Tables(BaseModel):
+class Tables(Strict):
     """The surface tables."""
 
-    model_config = _STRICT
-
-    mode: Literal["generate"] = Field(
-        default="generate", description="generate (the target's schema comes from the source's)"
+    mode: Literal["generate", "adopt"] = Field(
+        default="generate", description="generate (from the source's schema) or adopt (the new application's own)"
     )
+    migrations: str = Field(default="", description="adopt: the folder of the new application's migrations")
+    fit: tuple[TableFit, ...] = Field(default=(), description="adopt: a list of {from, to, rows, join, columns, drop}")
+    left: Mapping[str, str] = Field(default={}, description="adopt: source table: why it stays behind")
+    empty: tuple[str, ...] = Field(default=(), description="adopt: target tables that no row goes into")
     time_zone: str = Field(default="UTC", description="an IANA zone such as UTC or Europe/Berlin")
 
     @field_validator("time_zone")
@@ -41,36 +46,30 @@ class Tables(BaseModel):
             raise ValueError("no such time zone") from None
         return value
 
-
-class Reference(BaseModel):
-    """A column that names files: the closure between rows and objects is proved over it."""
-
-    model_config = _STRICT
-
-    table: str = Field(min_length=1, description="the name of a table")
-    column: str = Field(min_length=1, description="the name of its column that holds a path")
-
-
-class Objects(BaseModel):
-    """The surface objects."""
-
-    model_config = _STRICT
-
-    references: tuple[Reference, ...] = Field(default=(), description="a list of {table, column}")
-    cache_control: str = Field(default="private, max-age=3600", min_length=1, description="a Cache-Control header")
-
-    @field_validator("cache_control")
+    @field_validator("migrations")
     @classmethod
-    def _header(cls, value: str) -> str:
-        if not value.isascii() or not value.isprintable():
-            raise ValueError("a header is printable ASCII")
+    def _folder(cls, value: str) -> str:
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError("it must be a folder of the project, without ..")
         return value
 
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        adopted = {"migrations", "fit", "left", "empty"} & self.model_fields_set
+        if self.mode == "generate" and adopted:
+            raise ValueError(f"{', '.join(sorted(adopted))} belong to mode adopt")
+        if self.mode == "adopt" and not (self.migrations and self.fit):
+            raise ValueError("mode adopt needs migrations and fit")
+        return self
 
-class DecisionRow(BaseModel):
+    @property
+    def fitted(self) -> Fit:
+        """How the source fits into the adopted schema, in the words of the surface."""
+        return Fit(tuple(row.rule() for row in self.fit), dict(self.left), self.empty)
+
+
+class DecisionRow(Strict):
     """One decision: the finding it answers, what becomes of it, and why."""
-
-    model_config = _STRICT
 
     code: str = Field(description="a check code such as TB203")
     object: str = Field(min_length=1, description="an object or a pattern with * and ?, e.g. tasks.project_id")
@@ -92,14 +91,14 @@ class DecisionRow(BaseModel):
         return value
 
 
-class SystemMapping(BaseModel):
+class SystemMapping(Strict):
     """mapping.yaml of one system."""
 
-    model_config = _STRICT
-
     system: str = Field(default="", description="the name of the system's folder")
-    tables: Tables = Field(default=Tables(), description="{mode, time_zone}")
-    objects: Objects = Field(default=Objects(), description="{references, cache_control}")
+    tables: Tables = Field(default=Tables(), description="{mode, migrations, fit, left, empty, time_zone}")
+    objects: Objects = Field(default=Objects(), description="{folders, references, cache_control}")
+    keys: Keys = Field(default=Keys(), description="{rules}")
+    jobs: Jobs = Field(default=Jobs(), description="{queues}")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
     def decided(self) -> tuple[Decision, ...]:

@@ -6,16 +6,15 @@ They say where the source lies and which target is meant.  Secrets stand in them
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from towpath.errors import WrongUse
+from towpath.plan.addresses import is_loopback, matching, plain_address, server
 from towpath.plan.document import Document, Refused, read_yaml
 from towpath.plan.inline import secret_kind
 from towpath.plan.problems import PlanRefused, Problem, from_document, from_validation, inline_secrets, refuse
@@ -23,7 +22,16 @@ from towpath.plan.root import inside, project_root
 from towpath.secrets import REFERENCE, Secret
 
 REHEARSAL = "rehearsal"
-SECRETS = ("cloudflare_token", "r2_access_key", "r2_secret_key")
+SECRETS = (
+    "source_password",
+    "source_cache_password",
+    "source_jobs_password",
+    "cloudflare_token",
+    "r2_access_key",
+    "r2_secret_key",
+    "worker_token",
+)
+IDS = ("cloudflare_account", "d1_database_id", "kv_namespace_id")  # long and random, and no secrets
 APPROVALS = ("approved_plan", "approved_target", "run_id")
 RUN_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
@@ -34,15 +42,6 @@ _BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudfl
 Environment = Literal["local", "staging", "production"]
 
 
-def is_loopback(url: str) -> bool:
-    """True when the URL speaks to this machine only."""
-    host = urllib.parse.urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Params(BaseModel):
     """The params of one system in one environment.  Field descriptions say what is allowed."""
 
@@ -50,7 +49,14 @@ class Params(BaseModel):
 
     system: str = Field(description="the name of a folder under runbooks/: lower-case letters, digits, hyphens")
     environment: Environment = Field(description="local, staging or production")
-    source_database: str = Field(description="a path, relative to the project or absolute, without ..")
+    source_database: str = Field(
+        description="a path without .., or postgresql://user@host:port/database without a password"
+    )
+    source_password: str = Field(default="", description='env:NAME or file:PATH; "" for a file')
+    source_cache: str = Field(default="", description='redis://host:port/number; "" when there is no cache')
+    source_cache_password: str = Field(default="", description='env:NAME or file:PATH; "" when it has none')
+    source_jobs: str = Field(default="", description='redis://host:port/number; "" when there are no queued jobs')
+    source_jobs_password: str = Field(default="", description='env:NAME or file:PATH; "" when it has none')
     source_files: str = Field(description="a folder, relative to the project or absolute, without ..")
     source_maintenance_switch: str = Field(description="a path, relative to the project or absolute, without ..")
     source_closed_cleanly: bool = Field(description="true or false")
@@ -64,6 +70,13 @@ class Params(BaseModel):
     r2_bucket: str = Field(description="3 to 63 lower-case letters, digits, hyphens")
     r2_access_key: str = Field(description="a reference, env:NAME or file:PATH")
     r2_secret_key: str = Field(description="a reference, env:NAME or file:PATH")
+    kv_namespace_id: str = Field(
+        default="", description='32 hex digits; any short name on this machine; "" when there is no cache'
+    )
+    worker_url: str = Field(
+        default="", description='an https:// address, or http:// on 127.0.0.1 or localhost; "" when there are no jobs'
+    )
+    worker_token: str = Field(default="", description='env:NAME or file:PATH; "" when there are no jobs')
     approved_plan: str = Field(
         default="", description='"", the 64 hex digits of a plan hash, or rehearsal on this machine'
     )
@@ -73,32 +86,35 @@ class Params(BaseModel):
     @field_validator("system")
     @classmethod
     def _system(cls, value: str) -> str:
-        return _matching(NAME, value)
+        return matching(NAME, value)
 
     @field_validator("source_database", "source_files", "source_maintenance_switch")
     @classmethod
-    def _path(cls, value: str) -> str:
+    def _path(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "source_database" and "://" in value:
+            return server(value, "postgresql", re.compile(r"/[^/?#]+"))
         if not value.strip() or "\0" in value or ".." in Path(value).parts or value.startswith("~"):
             raise ValueError("it must be a path without ..")
         return value
 
-    @field_validator("cloudflare_api", "r2_endpoint")
+    @field_validator("source_cache", "source_jobs")
     @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urllib.parse.urlsplit(value)
-        _ = parts.port  # raises ValueError for a port that is no number
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("it must be the plain address of a server")
-        if parts.scheme == "http" and not is_loopback(value):
-            raise ValueError("http is allowed on this machine only")
-        return value
+    def _redis(cls, value: str) -> str:
+        return value and server(value, "redis", re.compile(r"/\d{1,4}"))
+
+    @field_validator("cloudflare_api", "r2_endpoint", "worker_url")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "worker_url":
+            return value
+        return plain_address(value)
 
     @field_validator("cloudflare_account")
     @classmethod
     def _account(cls, value: str) -> str:
-        return value and _matching(_HEX32, value)
+        return value and matching(_HEX32, value)
 
-    @field_validator("cloudflare_token", "r2_access_key", "r2_secret_key")
+    @field_validator(*SECRETS)
     @classmethod
     def _reference(cls, value: str) -> str:
         if value and (not REFERENCE.match(value) or secret_kind(value) or ".." in Path(value[5:]).parts):
@@ -112,25 +128,27 @@ class Params(BaseModel):
             raise ValueError("R2 needs credentials")
         return value
 
-    @field_validator("d1_database_id", "d1_database_name")
+    @field_validator("d1_database_id", "d1_database_name", "kv_namespace_id")
     @classmethod
-    def _d1(cls, value: str) -> str:
-        return _matching(re.compile(r"^[A-Za-z0-9_-]{1,64}$"), value)
+    def _d1(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "kv_namespace_id":
+            return value
+        return matching(re.compile(r"^[A-Za-z0-9_-]{1,64}$"), value)
 
     @field_validator("r2_bucket")
     @classmethod
     def _bucket(cls, value: str) -> str:
-        return _matching(_BUCKET, value)
+        return matching(_BUCKET, value)
 
     @field_validator("approved_plan")
     @classmethod
     def _approval(cls, value: str) -> str:
-        return value if value in ("", REHEARSAL) else _matching(_HEX64, value)
+        return value if value in ("", REHEARSAL) else matching(_HEX64, value)
 
     @field_validator("run_id")
     @classmethod
     def _run(cls, value: str) -> str:
-        return value and _matching(RUN_ID, value)
+        return value and matching(RUN_ID, value)
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -139,10 +157,20 @@ class Params(BaseModel):
                 "cloudflare_account": not self.cloudflare_account,
                 "cloudflare_token": not self.cloudflare_token,
                 "d1_database_id": not _UUID.match(self.d1_database_id),
+                "kv_namespace_id": bool(self.source_cache) and not _HEX32.match(self.kv_namespace_id),
             }
             for key in (key for key, is_wrong in wrong.items() if is_wrong):
                 allowed = type(self).model_fields[key].description
                 raise _Together(key, "PL003", "a remote address needs it", f"allowed: {allowed}")
+        lacking = {
+            "source_password": self.source_is_server and not self.source_password,
+            "kv_namespace_id": bool(self.source_cache) and not self.kv_namespace_id,
+            "worker_url": bool(self.source_jobs) and not self.worker_url,
+            "worker_token": bool(self.source_jobs) and not self.worker_token,
+        }
+        for key in (key for key, is_lacking in lacking.items() if is_lacking):
+            allowed = str(type(self).model_fields[key].description).partition('; ""')[0]
+            raise _Together(key, "PL003", "the source that the params name needs it", f"allowed: {allowed}")
         if self.approved_plan == REHEARSAL and not (self.environment == "local" and self.on_this_machine):
             raise _Together(
                 "approved_plan",
@@ -153,9 +181,15 @@ class Params(BaseModel):
         return self
 
     @property
+    def source_is_server(self) -> bool:
+        """True when the rows are read from PostgreSQL, not from a file."""
+        return self.source_database.startswith("postgresql://")
+
+    @property
     def on_this_machine(self) -> bool:
-        """True when both target addresses are loopback addresses."""
-        return is_loopback(self.cloudflare_api) and is_loopback(self.r2_endpoint)
+        """True when every target address is a loopback address."""
+        worker = not self.worker_url or is_loopback(self.worker_url)
+        return is_loopback(self.cloudflare_api) and is_loopback(self.r2_endpoint) and worker
 
     def secret(self, key: str, root: Path) -> Secret | None:
         """The secret that a key refers to (`file:` paths are relative to `root`); None where the key is empty."""
@@ -223,7 +257,7 @@ def read_file(path: Path, shown: str) -> str:
 def _validated(document: Document) -> Params:
     if not isinstance(document.data, Mapping):
         raise refuse("PL006", document.file, "", "holds no keys", "write `key: value` lines, see docs/params.md")
-    problems = inline_secrets(document, exempt=(*SECRETS, "cloudflare_account", "d1_database_id", "approved_plan"))
+    problems = inline_secrets(document, exempt=(*SECRETS, *IDS, "approved_plan"))
     found = {problem.key for problem in problems}
     try:
         params = Params.model_validate(document.data)
@@ -251,9 +285,3 @@ def _named(problem: Problem) -> Problem:
         step = "write env:NAME or file:PATH; if a secret stood in the file, change that secret"
         return Problem("PL005", problem.file, problem.line, problem.key, "holds no reference to a secret", step)
     return problem
-
-
-def _matching(shape: re.Pattern[str], value: str) -> str:
-    if not shape.fullmatch(value):
-        raise ValueError("it does not have the right form")
-    return value

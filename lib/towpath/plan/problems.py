@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from towpath.errors import WrongUse
 from towpath.plan.document import Document, Place, Refused
@@ -133,9 +134,15 @@ def _fields(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
     """The model whose key the last text of `place` is."""
     here: type[BaseModel] | None = model
     for part in [part for part in place if isinstance(part, str)][:-1]:
-        field = here.model_fields.get(part) if here else None
+        field = _field(here, part)
         here = _model_in(field.annotation) if field else None
     return here
+
+
+def _field(model: type[BaseModel] | None, key: str) -> FieldInfo | None:
+    """The field that a file calls `key`."""
+    fields = model.model_fields.items() if model else ()
+    return next((field for name, field in fields if (field.alias or name) == key), None)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -150,13 +157,13 @@ def _last(place: Place) -> str:
 
 def _allowed(model: type[BaseModel], place: Place) -> str:
     owner = _fields(model, place)
-    field = owner.model_fields.get(_last(place)) if owner else None
+    field = _field(owner, _last(place))
     return f"allowed: {field.description}" if field and field.description else "see docs/params.md"
 
 
 def _guess(model: type[BaseModel], place: Place) -> str:
     owner = _fields(model, place)
-    names = list(owner.model_fields) if owner else []
+    names = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     near = difflib.get_close_matches(_last(place), names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
