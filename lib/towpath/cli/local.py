@@ -10,7 +10,7 @@ import typer
 
 from towpath.cli.options import Environment, System, help_without_command
 from towpath.errors import COULD_NOT_FINISH, PASS, WrongUse
-from towpath.local import State, selftest
+from towpath.local import State, selftest, worker_folder
 from towpath.local import down as stop
 from towpath.local import status as look
 from towpath.local import up as start
@@ -21,7 +21,9 @@ HELP = """The runtime for rehearsals.
 
 Start, look at and stop Cloudflare's own runtime (D1 and R2) on this machine.
 
-Port, bucket and database are those of params/<system>/<env>.yaml; the data lies in build/local/<system>-<env>/.
+Port, bucket, database and KV namespace are those of params/<system>/<env>.yaml; the data lies in
+build/local/<system>-<env>/. A system with a Worker of its own (runbooks/<system>/worker/) gets it served on the same
+port, with its queues.
 """
 
 app = typer.Typer(help=HELP, rich_markup_mode=None)
@@ -53,10 +55,15 @@ def up(
         database_id=params.d1_database_id,
         root=root,
         fresh=fresh,
+        namespace=params.kv_namespace_id,
+        worker=worker_folder(root, system),
     )
     proofs = selftest(runtime, root)
     typer.echo(f"{'started' if is_new else 'already up'}: port {runtime.port}, pid {runtime.pid}")
-    typer.echo(f"proved   {len(proofs)} facts about D1 and R2")
+    proved = "D1, R2 and the queues" if runtime.worker else "D1 and R2"
+    typer.echo(f"proved   {len(proofs)} facts about {proved}")
+    if runtime.worker:
+        typer.echo(f"worker   {runtime.url}")
     typer.echo(f"state    {inside(root, runtime.state.folder)}")
 
 
@@ -96,7 +103,8 @@ def _params(root: Path, system: str, env: str) -> Params:
 
 
 def _port(params: Params) -> int:
-    ports = {urllib.parse.urlsplit(url).port for url in (params.cloudflare_api, params.r2_endpoint)}
+    urls = [params.cloudflare_api, params.r2_endpoint, *filter(None, [params.worker_url])]
+    ports = {urllib.parse.urlsplit(url).port for url in urls}
     port = ports.pop()
     if ports or port is None:
         step = "write the same address with the same port, e.g. http://127.0.0.1:8787/…"

@@ -7,5 +7,19 @@ from towpath.local.runtime import Runtime, start
 from towpath.local.selftest import Proof, selftest
 from towpath.local.state import State
 from towpath.local.supervisor import Status, down, down_all, reset, status, up
+from towpath.local.worker import worker_folder
 
-__all__ = ["Proof", "Runtime", "State", "Status", "down", "down_all", "reset", "selftest", "start", "status", "up"]
+__all__ = [
+    "Proof",
+    "Runtime",
+    "State",
+    "Status",
+    "down",
+    "down_all",
+    "reset",
+    "selftest",
+    "start",
+    "status",
+    "up",
+    "worker_folder",
+]

@@ -1,10 +1,12 @@
-// Cloudflare's own runtime on this machine: D1, R2 with its S3 route, KV, and the REST mirror of the real API.
+// Cloudflare's own runtime on this machine: D1, R2 with its S3 route, KV, and the REST mirror of the real API; and the
+// system's own Worker with its queues, where it has one.
 //
 // Started by runtime.py with the real node binary.  Everything it must know is in the environment variable
 // TOWPATH_RUNTIME (JSON); credentials are read from the files named there, so that no process list shows them.
 // When it answers it writes `ready` (a file).  It lives as long as its stdin ("stdin") or until SIGTERM ("signal").
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 
 const want = JSON.parse(process.env.TOWPATH_RUNTIME);
 const secret = (file) => readFileSync(file, 'utf8').trim();
@@ -32,6 +34,51 @@ if (want.life === 'stdin') {
 const require = createRequire(want.packages);
 const { Log, LogLevel, Miniflare, convertV4MiniflareOptions } = require('miniflare');
 
+const bucket = (id) => ({
+  id,
+  s3Credentials: { accessKeyId: secret(want.accessKey), secretAccessKey: secret(want.secretKey) },
+});
+
+const nobody = () => ({
+  name: 'towpath',
+  modules: true,
+  script: 'export default { fetch() { return new Response("Towpath local runtime\\n") } }',
+  compatibilityDate: want.compatibility,
+  d1Databases: { DB: want.database },
+  kvNamespaces: { KV: want.namespace },
+  r2Buckets: Object.fromEntries(want.buckets.map((id, at) => [`R2_${at}`, bucket(id)])),
+});
+
+// The Worker takes the first place, which is the one that is served: its addresses are answered by it, the mirror's by
+// the mirror.  It is bound to the same database, namespace and bucket.
+const application = (worker) => ({
+  name: worker.name,
+  modules: [{ type: 'ESModule', path: worker.script }],
+  modulesRoot: dirname(worker.script),
+  compatibilityDate: worker.compatibility,
+  bindings: { ...worker.variables, ENQUEUE_TOKEN: secret(want.token) },
+  d1Databases: { [worker.database || 'DB']: want.database },
+  kvNamespaces: { [worker.namespace || 'KV']: want.namespace },
+  r2Buckets: { [worker.bucket || 'R2']: bucket(want.buckets[0]) },
+  queueProducers: Object.fromEntries(Object.entries(worker.producers).map(([name, queueName]) => [name, { queueName }])),
+  queueConsumers: worker.consumers,
+});
+
+// A Worker of our own beside it, so that the self-test can prove the queues without touching the application's.
+const prover = () => ({
+  name: 'towpath-selftest',
+  modules: true,
+  script: readFileSync(want.prover, 'utf8'),
+  compatibilityDate: want.compatibility,
+  routes: [`*/cdn-cgi/towpath/selftest`],
+  d1Databases: { DB: 'towpath-selftest' },
+  queueProducers: { QUEUE: { queueName: 'towpath-selftest' } },
+  queueConsumers: {
+    'towpath-selftest': { maxBatchTimeout: 0, maxRetries: 1, deadLetterQueue: 'towpath-selftest-dead' },
+    'towpath-selftest-dead': { maxBatchTimeout: 0 },
+  },
+});
+
 try {
   runtime = new Miniflare(convertV4MiniflareOptions({
     host: '127.0.0.1',
@@ -41,18 +88,7 @@ try {
     logRequests: false,
     unsafeLocalExplorer: true, // the REST mirror
     resourcePersistencePath: want.state,
-    workers: [{
-      name: 'towpath',
-      modules: true,
-      script: 'export default { fetch() { return new Response("Towpath local runtime\\n") } }',
-      compatibilityDate: want.compatibility,
-      d1Databases: { DB: want.database },
-      kvNamespaces: { KV: want.namespace },
-      r2Buckets: Object.fromEntries(want.buckets.map((id, at) => [`R2_${at}`, {
-        id,
-        s3Credentials: { accessKeyId: secret(want.accessKey), secretAccessKey: secret(want.secretKey) },
-      }])),
-    }],
+    workers: want.worker ? [application(want.worker), prover()] : [nobody()],
   }));
   const url = await runtime.ready;
   const versions = { node: process.versions.node, miniflare: require('miniflare/package.json').version, workerd: require('workerd/package.json').version };

@@ -2,6 +2,8 @@
 
 The child is the real node binary with `runtime.mjs`, in a session of its own; workerd is its child.  In the mode
 `stdin` it ends when its stdin closes: at the end of the `with` block, and also when this process dies in any way.
+
+A system with a Worker of its own gets it bundled and served by the same runtime, over the same data.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,15 @@ from towpath.cloudflare.errors import CloudflareError
 from towpath.cloudflare.r2 import r2
 from towpath.errors import CannotFinish, WrongUse
 from towpath.local import processes
-from towpath.local.state import Record, State
+from towpath.local.state import Record, State, Wanted
+from towpath.local.worker import Bundle, bundle, read_worker
 from towpath.secrets import Secret
 
 API = "/cdn-cgi/local/explorer/api"  # the mirror of api.cloudflare.com/client/v4/accounts/{id}
 S3 = "/cdn-cgi/local/r2/s3"
 COMPATIBILITY = "2026-11-01"
 SCRIPT = Path(__file__).with_name("runtime.mjs")
+PROVER = Path(__file__).with_name("prover.mjs")
 DEADLINE = 60.0  # seconds until it must answer; 2 on an idle machine
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")  # of our environment: no secret has to be known there
 
@@ -46,6 +50,18 @@ class Runtime:
     database_id: str
     pid: int
     versions: dict[str, str]  # node, miniflare, workerd
+    namespace: str = ""  # the id of the KV namespace that the Worker is bound to
+    worker: str = ""  # digest of the Worker that it serves; "" without one
+
+    @property
+    def url(self) -> str:
+        """Where the system's own Worker answers: the value for `worker_url`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def worker_token(self) -> Secret:
+        """What the Worker knows as ENQUEUE_TOKEN."""
+        return self.state.worker_token
 
     @property
     def api(self) -> str:
@@ -87,15 +103,20 @@ def start(
     root: Path,
     state: State | None = None,
     deadline: float = DEADLINE,
+    namespace: str = "",
+    worker: Path | None = None,
 ) -> Iterator[Runtime]:
     """Run a runtime for the length of a `with` block.
 
     `port` 0 takes a free one.  `root` is the project's folder with node_modules; `state` defaults to
-    `build/local/<system>-<environment>` under it.  Raises WrongUse if the port or the state is in use, or the npm
-    packages are not installed; CannotFinish if the runtime does not answer within `deadline` seconds.
+    `build/local/<system>-<environment>` under it; `namespace` is the id of the KV namespace, "" one of its own;
+    `worker` the folder of a Worker with its wrangler.jsonc.  Raises WrongUse if the port or the state is in use, or the
+    npm packages are not installed; BadInput if the Worker cannot be bundled; CannotFinish if the runtime does not
+    answer within `deadline` seconds.
     """
     state = state or State.of(root, system, environment)
-    child, runtime = launch(state, port, bucket, database_id, root, "stdin", deadline)
+    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker)
+    child, runtime = launch(state, wanted, root, "stdin", deadline)
     try:
         yield runtime
     finally:
@@ -104,27 +125,55 @@ def start(
 
 
 def launch(
-    state: State, port: int, bucket: str, database_id: str, root: Path, life: str, deadline: float
+    state: State, wanted: Wanted, root: Path, life: str, deadline: float
 ) -> tuple[subprocess.Popen[bytes], Runtime]:
     """Start a runtime and wait until it answers; `life` is `stdin` or `signal` (see Record)."""
     node, packages = tools(root)
     with state.locked():
         _clear(state)
-        if port and not processes.free(port):
-            raise _port_in_use(port)
+        if wanted.port and not processes.free(wanted.port):
+            raise _port_in_use(wanted.port)
         state.prepare()
         state.forget()
         state.scratch.mkdir()
-        child = _spawn(state, port, bucket, database_id, node, packages, life)
+        built = bundled(state, wanted.worker, root)
+        child = _spawn(state, wanted, built, node, packages, life)
+        digest = built.digest if built else ""
         try:
             created = psutil.Process(child.pid).create_time()
-            state.write(Record(child.pid, created, port, life, bucket, database_id))
+            record = Record(
+                child.pid, created, wanted.port, life, wanted.bucket, wanted.database_id, wanted.namespace, digest
+            )
+            state.write(record)
             ready = _wait(state, child, time.monotonic() + deadline, deadline)
-            state.write(Record(child.pid, created, ready["port"], life, bucket, database_id))
+            state.write(replace(record, port=ready["port"]))
         except BaseException:
             halt(state, child)
             raise
-        return child, Runtime(state, ready["port"], bucket, database_id, child.pid, ready["versions"])
+        return child, serving(state, replace(record, port=ready["port"]), ready["versions"])
+
+
+def serving(state: State, record: Record, versions: dict[str, str]) -> Runtime:
+    """The runtime that a record tells of."""
+    return Runtime(
+        state,
+        record.port,
+        record.bucket,
+        record.database_id,
+        record.pid,
+        versions,
+        record.namespace,
+        record.worker,
+    )
+
+
+def bundled(state: State, worker: Path | None, root: Path) -> Bundle | None:
+    """The Worker of that folder, bundled beside the state; None without one.  Raises BadInput, WrongUse."""
+    if worker is None:
+        return None
+    node, packages = tools(root)
+    state.prepare()
+    return bundle(read_worker(worker), node, packages, state.folder / "worker.js")
 
 
 def halt(state: State, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -154,19 +203,22 @@ def tools(root: Path) -> tuple[Path, Path]:
 
 
 def _spawn(
-    state: State, port: int, bucket: str, database_id: str, node: Path, packages: Path, life: str
+    state: State, wanted: Wanted, built: Bundle | None, node: Path, packages: Path, life: str
 ) -> subprocess.Popen[bytes]:
     want = {
-        "port": port,
+        "port": wanted.port,
         "state": str(state.data),
         "ready": str(state.ready),
         "packages": str(packages),
         "compatibility": COMPATIBILITY,
-        "database": database_id,
-        "namespace": f"{state.folder.name}-kv",
-        "buckets": [bucket],
+        "database": wanted.database_id,
+        "namespace": wanted.namespace,
+        "buckets": [wanted.bucket],
         "accessKey": str(state.folder / "r2-access-key"),
         "secretKey": str(state.folder / "r2-secret-key"),
+        "token": str(state.folder / "worker-token"),
+        "worker": dict(built.options) if built else None,
+        "prover": str(PROVER),
         "life": life,
     }
     environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {

@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import json
 import secrets
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from botocore.exceptions import ClientError
 
 from towpath.cloudflare.client import Client
@@ -25,6 +27,8 @@ from towpath.errors import CannotFinish
 from towpath.local.runtime import Runtime
 
 LONGEST = 100_000  # bytes of one statement
+SELFTEST = "towpath-selftest"  # the name of our own database, queue and Worker
+PATIENCE = 20.0  # seconds until a message must have come
 BEYOND = 2**53 + 1  # the first integer that a JSON number rounds
 
 
@@ -44,7 +48,7 @@ def selftest(runtime: Runtime, root: Path) -> list[Proof]:
     table is dropped, and under one key of the bucket, which is deleted.
     """
     with runtime.client() as client:
-        proofs = [*_database(client), *_objects(runtime)]
+        proofs = [*_database(client), *_objects(runtime), *(_queues(runtime, client) if runtime.worker else ())]
     failed = [proof for proof in proofs if not proof.holds]
     if failed:
         names = "; ".join(f"{proof.name} (found: {proof.found})" for proof in failed)
@@ -57,14 +61,14 @@ def selftest(runtime: Runtime, root: Path) -> list[Proof]:
 def versions(runtime: Runtime, root: Path) -> str:
     """The pinned versions beside the running ones."""
     pinned = json.loads((root / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    wanted = ", ".join(f"{name} {version}" for name, version in sorted(pinned.items()))
+    wanted = ", ".join(f"{name} {version}" for name, version in sorted(pinned.items()) if name in runtime.versions)
     running = ", ".join(f"{name} {version}" for name, version in sorted(runtime.versions.items()))
     return f"pinned: {wanted}; running: {running}"
 
 
 def _database(client: Client) -> list[Proof]:
     # one fixed id: ids come into being with their first use and cannot be removed, so a random one would stay for ever
-    d1 = D1(client, "towpath-selftest")
+    d1 = D1(client, SELFTEST)
     table = f"t_{secrets.token_hex(4)}"
     try:
         return [
@@ -109,6 +113,29 @@ def _objects(runtime: Runtime) -> list[Proof]:
         with contextlib.suppress(ClientError):  # what failed above is the news
             s3.delete_object(**place)
         s3.close()
+
+
+def _queues(runtime: Runtime, client: Client) -> list[Proof]:
+    # by a Worker of its own, with queues of its own: the application's tables and queues are not touched
+    d1, table, word = D1(client, SELFTEST), f"q_{secrets.token_hex(4)}", secrets.token_hex(4)
+    d1.batch([f'CREATE TABLE "{table}" (queue TEXT, word TEXT, attempts INTEGER)'])
+    query = f"SELECT queue, attempts FROM \"{table}\" WHERE word = '{word}' ORDER BY queue, attempts"
+    expected = [[SELFTEST, 1], [SELFTEST, 1], [SELFTEST, 2], [f"{SELFTEST}-dead", 1]]
+    name = "a message is delivered, one that fails again and again ends in the dead-letter queue"
+    try:
+        with httpx.Client(base_url=runtime.url, trust_env=False, timeout=PATIENCE) as http:
+            health = http.get("/health").status_code
+            http.post("/cdn-cgi/towpath/selftest", json={"table": table, "word": word})
+        found = d1.query(query).rows
+        deadline = time.monotonic() + PATIENCE
+        while found != expected and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = d1.query(query).rows
+    except httpx.HTTPError as error:
+        return [Proof("the Worker answers", False, str(error))]
+    finally:
+        d1.batch([f'DROP TABLE IF EXISTS "{table}"'], idempotent=True)
+    return [Proof("the Worker answers", health < 500, f"HTTP {health}"), Proof(name, found == expected, str(found))]
 
 
 def _atomic(d1: D1, table: str) -> Proof:

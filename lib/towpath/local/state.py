@@ -4,6 +4,8 @@ build/local/<system>-<environment>/
     state/            D1, R2 and KV as the runtime keeps them; `reset` removes this and nothing else
     r2-access-key     made up at the first start, readable by its owner alone; params name these two files
     r2-secret-key
+    worker-token      the same for the Worker's own door (ENQUEUE_TOKEN)
+    worker.js         the system's Worker, bundled, where it has one
     runtime.json      the process that serves it, with its start time and port
     runtime.log       what the runtime said since its last start
     lock              held while somebody starts, stops or resets
@@ -40,6 +42,19 @@ class Record:
     life: str  # stdin: ends with its parent; signal: runs on until `down`
     bucket: str
     database_id: str
+    namespace: str = ""
+    worker: str = ""  # digest of the Worker that is served; "" without one
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a runtime is asked to serve; `worker` is the folder of a Worker, None without one."""
+
+    port: int
+    bucket: str
+    database_id: str
+    namespace: str
+    worker: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +101,21 @@ class State:
         """The secret key that `prepare` made up."""
         return Secret("file:r2-secret-key", self.folder)
 
+    @property
+    def worker_token(self) -> Secret:
+        """The token of the Worker that `prepare` made up."""
+        return Secret("file:worker-token", self.folder)
+
+    @property
+    def namespace(self) -> str:
+        """The id of the KV namespace where nobody named one."""
+        return f"{self.folder.name}-kv"
+
     def prepare(self) -> None:
-        """Make the folder and, once, the credentials of R2's S3 route."""
+        """Make the folder and, once, the credentials of R2's S3 route and of the Worker."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data.mkdir(exist_ok=True)
-        for name, length in (("r2-access-key", 16), ("r2-secret-key", 32)):
+        for name, length in (("r2-access-key", 16), ("r2-secret-key", 32), ("worker-token", 32)):
             path = self.folder / name
             if path.is_file() and path.stat().st_size:
                 continue

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from towpath.errors import WrongUse
 from towpath.local import processes
-from towpath.local.runtime import DEADLINE, Runtime, answers, halt, launch
-from towpath.local.state import Record, State
+from towpath.local.runtime import DEADLINE, Runtime, answers, bundled, halt, launch, serving
+from towpath.local.state import Record, State, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,14 @@ def up(
     state: State | None = None,
     fresh: bool = False,
     deadline: float = DEADLINE,
+    namespace: str = "",
+    worker: Path | None = None,
 ) -> tuple[Runtime, bool]:
     """See to it that a runtime serves this system on this port; return it, and whether it was started now.
 
-    One that serves already is used if it answers on the same port with the same bucket and database; else it is stopped
-    and started anew.  `fresh` empties D1, R2 and KV first (environment `local` only).  Raises WrongUse, CannotFinish.
+    One that serves already is used if it answers on the same port with the same bucket, database, namespace and Worker;
+    else it is stopped and started anew.  `fresh` empties D1, R2 and KV first (environment `local` only).  Raises
+    WrongUse, BadInput (the Worker cannot be bundled), CannotFinish.
     """
     state = state or State.of(root, system, environment)
     now = status(state)
@@ -67,10 +70,14 @@ def up(
         reset(state, environment)
     elif now.record is not None and now.answering:
         record = now.record
-        if (record.bucket, record.database_id) == (bucket, database_id) and port in (0, record.port):
-            return Runtime(state, record.port, bucket, database_id, record.pid, state.versions()), False
+        built = bundled(state, worker, root)
+        asked = (bucket, database_id, namespace or state.namespace, built.digest if built else "")
+        same = asked == (record.bucket, record.database_id, record.namespace, record.worker)
+        if same and port in (0, record.port):
+            return serving(state, record, state.versions()), False
     down(state)
-    _, runtime = launch(state, port, bucket, database_id, root, "signal", deadline)
+    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker)
+    _, runtime = launch(state, wanted, root, "signal", deadline)
     return runtime, True
 
 

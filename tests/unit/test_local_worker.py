@@ -1,0 +1,291 @@
+"""A system's own Worker in the local runtime: read, bundled, served over the same data, with real queues."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from helpers.census import look
+
+from towpath.cloudflare import D1
+from towpath.errors import BadInput
+from towpath.local import Runtime, State, selftest, start, status, up, worker_folder
+from towpath.local.processes import marked
+from towpath.local.runtime import tools
+from towpath.local.supervisor import down
+from towpath.local.worker import bundle, read_worker
+from towpath.tables.convert import convert
+from towpath.tables.typescript import row_types
+
+SYSTEM = "personality-spark"
+NAMES = {"bucket": "media", "database_id": "ps", "namespace": "ps-cache"}
+PNG = bytes.fromhex("89504e470d0a1a0a") + b"a share card"
+TASK = "analytics.track_quiz_share"
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path) -> Path:
+    found = worker_folder(root, SYSTEM)
+    assert found is not None
+    return found
+
+
+def migrations(folder: Path) -> list[str]:
+    """The statements of every migration, in order; none of them holds a semicolon inside."""
+    files = sorted((folder / "migrations").glob("*.sql"))
+    texts = [re.sub(r"--[^\n]*", "", file.read_text(encoding="utf-8")) for file in files]
+    return [statement.strip() for text in texts for statement in text.split(";") if statement.strip()]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, root: Path, folder: Path) -> Iterator[Runtime]:
+    state = State(tmp_path_factory.mktemp("worker"))
+    with start(SYSTEM, "local", 0, root=root, state=state, worker=folder, deadline=120.0, **NAMES) as running:
+        with running.client() as client:
+            D1(client, "ps").batch(migrations(folder))
+        yield running
+
+
+@pytest.fixture
+def http(served: Runtime) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url, trust_env=False, timeout=60.0) as client:
+        yield client
+
+
+@pytest.fixture
+def d1(served: Runtime) -> Iterator[D1]:
+    with served.client() as client:
+        yield D1(client, "ps")
+
+
+@pytest.fixture
+def enqueue(served: Runtime, http: httpx.Client) -> Callable[..., httpx.Response]:
+    headers = {"Authorization": f"Bearer {served.worker_token.reveal()}"}
+    return lambda *jobs: http.post("/enqueue", json=jobs, headers=headers)
+
+
+def job(id: str, **other: Any) -> dict[str, Any]:
+    return {"id": id, "queue": "celery", "task": TASK, "body": '[[1], {"a": "é"}]', "eta": None} | other
+
+
+def rows(d1: D1, sql: str, expected: int) -> list[list[Any]]:
+    """The rows once there are as many as expected, at most a minute later: a message takes its time."""
+    deadline = time.monotonic() + 60
+    while len(found := d1.query(sql).rows) < expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def test_the_selftest_proves_the_queues_too_and_leaves_nothing(served: Runtime, root: Path, d1: D1) -> None:
+    before = d1.facts()
+    proofs = selftest(served, root)
+    assert len(proofs) == 11
+    assert all(proof.holds for proof in proofs)
+    assert "dead-letter queue" in proofs[-1].name
+    assert d1.facts() == before
+    assert D1(d1.client, "towpath-selftest").facts().empty
+
+
+def test_the_worker_and_the_mirror_see_the_same_data(served: Runtime, http: httpx.Client, d1: D1) -> None:
+    assert http.get("/health").json() == {"status": "ok", "environment": "local"}
+    # KV: what a migration put there is answered as it is
+    quiz = '{"type":"mood",  "questions":[1.50]}'
+    put = f"{served.api}/storage/kv/namespaces/ps-cache/bulk"
+    assert httpx.put(put, json=[{"key": "quiz:mood", "value": quiz}]).is_success
+    answered = http.get("/generate/mood")
+    assert (answered.text, answered.headers["x-quiz-source"]) == (quiz, "cache")
+    # D1
+    d1.batch(["INSERT INTO users (id, email, locale, password_hash) VALUES ('u1', 'a@example.org', 'en', 'x')"])
+    saved = http.post("/results", json={"user_id": "u1", "quiz_type": "mood", "results": {"mood": "cälm"}})
+    assert saved.status_code == 201
+    row = d1.query("SELECT user_id, quiz_type, results FROM quiz_results WHERE id = ?", saved.json()["id"]).rows
+    assert row == [["u1", "mood", '{"mood":"cälm"}']]
+    assert [one["id"] for one in http.get("/results", params={"user_id": "u1"}).json()] == [saved.json()["id"]]
+    # R2
+    assert http.put("/shares/card-1", content=PNG).json()["key"] == "shares/card-1.png"
+    s3 = served.r2()
+    kept = s3.get_object(Bucket="media", Key="shares/card-1.png")
+    s3.close()
+    assert kept["Body"].read() == PNG
+    assert (kept["CacheControl"], kept["ContentType"]) == ("public, max-age=31536000", "image/png")
+
+
+def test_what_is_not_cached_comes_from_a_declared_stub_and_is_cached(http: httpx.Client) -> None:
+    first, second = http.get("/generate/big5"), http.get("/generate/big5")
+    assert first.json()["generator"] == "stub"
+    assert (first.headers["x-quiz-source"], second.headers["x-quiz-source"]) == ("stub", "cache")
+    assert first.text == second.text
+
+
+def test_a_card_is_fetched_with_its_headers_and_never_changed(http: httpx.Client) -> None:
+    assert http.put("/shares/card-2.png", content=PNG).status_code == 201
+    got = http.get("/shares/card-2")
+    assert (got.content, got.headers["cache-control"]) == (PNG, "public, max-age=31536000")
+    assert http.get("/shares/card-2.png", headers={"If-None-Match": got.headers["etag"]}).status_code == 304
+    assert http.put("/shares/card-2", content=PNG + b"!").status_code == 409
+    assert http.get("/shares/card-2").content == PNG
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "said"),
+    [
+        ("GET", "/generate/tarot", None, 400, "not a type of quiz"),
+        ("GET", "/nowhere", None, 404, "no such address"),
+        ("GET", "/shares/none", None, 404, "no such card"),
+        ("PUT", "/shares/a%2Fb", PNG, 400, "not the id of a card"),
+        ("PUT", "/shares/a", b"GIF89a", 415, "a share card is a PNG"),
+        ("POST", "/results", b"{", 400, "not JSON"),
+        ("POST", "/results", b"\xff", 400, "not JSON"),
+        ("POST", "/results", b" " * 100_001, 413, "longer than 100000 bytes"),
+        ("POST", "/results", b'{"quiz_type": "mood"}', 400, "results is missing"),
+        ("POST", "/results", b'{"quiz_type": "tarot", "results": 1}', 400, "refuses such a row"),
+        ("POST", "/results", b'{"quiz_type": "mood", "results": 1, "user_id": "nobody"}', 409, "no such user"),
+        ("GET", "/results", None, 400, "user_id is missing"),
+        ("GET", "/results?user_id=u&limit=0", None, 400, "limit must be"),
+        ("POST", "/enqueue", b"[]", 401, "token is missing or wrong"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(
+    http: httpx.Client, method: str, path: str, content: bytes | None, status: int, said: str
+) -> None:
+    answer = http.request(method, path, content=content)
+    assert (answer.status_code, said in answer.json()["error"]) == (status, True)
+
+
+def test_another_method_is_told(http: httpx.Client) -> None:
+    assert http.delete("/results").headers["allow"] == "POST, GET"
+
+
+def test_a_job_arrives_once_however_often_it_is_sent(enqueue: Callable[..., httpx.Response], d1: D1) -> None:
+    jobs = [job(f"once-{n:03}", body=f'[[{n}], {{"a": "é\\u0000"}}, {{}}]') for n in range(250)]
+    for _ in range(2):
+        answer = enqueue(*jobs)
+        assert (answer.status_code, answer.json()["ids"]) == (202, [one["id"] for one in jobs])
+    enqueue(job("the-last"))
+    assert rows(d1, "SELECT id FROM received_jobs WHERE id = 'the-last'", 1)
+    kept = rows(d1, "SELECT id, queue, task, body FROM received_jobs WHERE id LIKE 'once-%' ORDER BY id", 250)
+    assert kept == [[one["id"], "celery", TASK, one["body"]] for one in jobs]
+
+
+def test_a_job_with_an_eta_is_kept_at_once(enqueue: Callable[..., httpx.Response], d1: D1) -> None:
+    assert enqueue(job("in-a-year", eta="2099-01-01T00:00:00+00:00")).status_code == 202
+    assert len(rows(d1, "SELECT id FROM received_jobs WHERE id = 'in-a-year'", 1)) == 1
+
+
+def test_a_task_that_nobody_knows_ends_in_the_dead_letter_queue(
+    enqueue: Callable[..., httpx.Response], d1: D1, served: Runtime
+) -> None:
+    enqueue(job("unknown", task="nobody.knows"), job("known-beside-it"))
+    dead = "SELECT id, queue, task, body, reason, attempts FROM received_jobs_dead WHERE id = 'unknown'"
+    body = job("")["body"]
+    assert rows(d1, dead, 1) == [["unknown", "celery", "nobody.knows", body, "no task nobody.knows", 1]]
+    assert rows(d1, "SELECT id FROM received_jobs WHERE id = 'known-beside-it'", 1)
+    assert d1.query("SELECT id FROM received_jobs WHERE id = 'unknown'").rows == []
+    tried = re.findall(r"job unknown, attempt (\d)", served.state.log.read_text(encoding="utf-8"))
+    assert tried == ["1", "2", "3", "4"]  # once, and three retries
+
+
+@pytest.mark.parametrize(
+    ("jobs", "status", "said"),
+    [
+        ([job("")], 400, "job 0: id is not a text"),
+        ([job("a"), job("b", body=None)], 400, "job 1: body is not a text"),
+        ([job("a"), job("a")], 400, "the same id"),
+        ([job("a", delay_seconds=86_401)], 400, "delay_seconds is not a whole number"),
+        ([job("a", eta="tomorrow")], 400, "eta is not a time"),
+        ([job("a", body="x" * 127_950)], 413, "128000 are allowed"),
+        ([job(f"{n}") for n in range(1001)], 413, "more than 1000 jobs"),
+        (["a"], 400, "job 0: not an object"),
+    ],
+)
+def test_what_is_no_list_of_jobs_is_refused(
+    enqueue: Callable[..., httpx.Response], jobs: list[Any], status: int, said: str
+) -> None:
+    answer = enqueue(*jobs)
+    assert (answer.status_code, said in answer.json()["error"]) == (status, True)
+
+
+def test_the_longest_message_arrives(enqueue: Callable[..., httpx.Response], d1: D1) -> None:
+    empty = len(httpx.Request("POST", "http://x", json={k: v for k, v in job("long", body="").items() if v}).content)
+    body = "x" * (128_000 - empty - len(',"body":""') - 10)
+    assert enqueue(job("long", body=body)).status_code == 202
+    found = rows(d1, "SELECT length(body) FROM received_jobs WHERE id = 'long'", 1)
+    assert found == [[len(body)]]
+
+
+def test_the_worker_type_checks(root: Path, folder: Path) -> None:
+    node, _ = tools(root)
+    command = [node, root / "node_modules/typescript/bin/tsc", "--noEmit", "-p", folder / "tsconfig.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_row_types_are_those_of_the_migrations(folder: Path) -> None:
+    looked = look("".join(f"{statement};\n" for statement in migrations(folder)))
+    made = row_types(convert(looked.schema, looked.profile, looked.decided()), looked.profile)
+    assert (folder / "src" / "rows.d.ts").read_text(encoding="utf-8") == made
+
+
+def test_a_bundle_is_the_same_for_the_same_worker_and_holds_no_path(root: Path, folder: Path, tmp_path: Path) -> None:
+    node, packages = tools(root)
+    made = [bundle(read_worker(folder), node, packages, tmp_path / "worker.js") for _ in range(2)]
+    assert made[0].digest == made[1].digest
+    assert str(root) not in (tmp_path / "worker.js").read_text(encoding="utf-8")
+
+
+def test_a_changed_worker_is_started_anew_and_an_unchanged_one_is_not(tmp_path: Path, root: Path, folder: Path) -> None:
+    state, mine = State(tmp_path / "state"), tmp_path / "worker"
+    shutil.copytree(folder, mine)
+    try:
+        first, started = up(SYSTEM, "local", 0, root=root, state=state, worker=mine, **NAMES)
+        assert started
+        assert up(SYSTEM, "local", 0, root=root, state=state, worker=mine, **NAMES) == (first, False)
+        config = mine / "wrangler.jsonc"
+        config.write_text(config.read_text("utf-8").replace('"ENVIRONMENT": "local"', '"ENVIRONMENT": "other"'))
+        second, started = up(SYSTEM, "local", 0, root=root, state=state, worker=mine, **NAMES)
+        assert started
+        assert httpx.get(f"{second.url}/health", trust_env=False).json()["environment"] == "other"
+        (mine / "src" / "index.ts").write_text("export default {", encoding="utf-8")
+        with pytest.raises(BadInput, match=r"index\.ts.*cannot be bundled: index.ts:1: Expected identifier"):
+            up(SYSTEM, "local", 0, root=root, state=state, worker=mine, **NAMES)
+        assert status(state).answering  # what ran goes on
+    finally:
+        down(state)
+    assert marked(state.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"name": "personality-spark",', "", "name is missing"),
+        ('"main": "src/index.ts"', '"main": "src/none.ts"', "src/none.ts, which is not there"),
+        ("{", "[", "cannot be read"),
+        ('"dead_letter_queue": "analytics-dead"', '"dead_letter_queue": "nobody"', "queue nobody has no consumer"),
+        (
+            '[{ "binding": "CACHE"',
+            '[{ "binding": "A", "id": "x" }, { "binding": "CACHE"',
+            "kv_namespaces has 2 entries",
+        ),
+    ],
+)
+def test_what_wrangler_jsonc_lacks_is_named(folder: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
+    mine = tmp_path / "worker"
+    shutil.copytree(folder, mine)
+    config = mine / "wrangler.jsonc"
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadInput, match=said) as caught:
+        read_worker(mine)
+    assert "wrangler.jsonc" in caught.value.line
+
+
+def test_a_system_without_a_worker_has_none(root: Path) -> None:
+    assert worker_folder(root, "joan") is None
