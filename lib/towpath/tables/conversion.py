@@ -59,6 +59,7 @@ class Conversion:
     """The whole schema of the target."""
 
     tables: tuple[TargetTable, ...]
+    keys: tuple[Statement, ...]  # unique indexes that foreign keys refer to: made with the tables
     indexes: tuple[Statement, ...]
     views: tuple[Statement, ...]
     triggers: tuple[Statement, ...]
@@ -69,7 +70,7 @@ class Conversion:
     @property
     def table_statements(self) -> tuple[str, ...]:
         """Statements to run before the rows."""
-        return (*(table.sql for table in self.tables), *(statement.sql for statement in self.fill))
+        return (*(table.sql for table in self.tables), *(s.sql for s in (*self.keys, *self.fill)))
 
     @property
     def after_statements(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from towpath.tables.clauses import ColumnClause, parse_table
 from towpath.tables.conversion import CHANGED, DROPPED, KEPT, Account, Conversion, Statement, TargetColumn, TargetTable
 from towpath.tables.ddl import COMMENT, spoken, tidied, tokens, written
 from towpath.tables.declared import declared, shown
+from towpath.tables.orphans import needed
 from towpath.tables.rewrite import Rewrite, keyword, rewritten
 from towpath.tables.rules import RULES
 from towpath.tables.schema import Column, Index, Named, Schema, Table, quoted
@@ -70,6 +71,9 @@ class _Converter:
                     "table", table.name, DROPPED, ("TB311",), "storage of a virtual table, made again by it", table.sql
                 )
         indexes = [s for t in self.schema.moving for i in t.indexes if (s := self._index(i, t))]
+        early = needed(self.schema)
+        keys = tuple(index for index in indexes if index.name in early)
+        later = tuple(index for index in indexes if index.name not in early)
         views = [s for v in self.schema.views if (s := self._named("view", v))]
         triggers = [s for t in self.schema.triggers if (s := self._named("trigger", t))]
         accounting = tuple(
@@ -77,7 +81,7 @@ class _Converter:
             for o in self.schema.objects
         )
         return Conversion(
-            tables, tuple(indexes), tuple(views), tuple(triggers), tuple(virtual), tuple(self.fill), accounting
+            tables, keys, later, tuple(views), tuple(triggers), tuple(virtual), tuple(self.fill), accounting
         )
 
     def _account(

@@ -77,6 +77,21 @@ def problem(schema: Schema, fk: ForeignKey) -> str:
     return SOUND if any(sorted(str(name).lower() for name in key) == sorted(wanted) for key in keys) else NO_KEY
 
 
+def needed(schema: Schema) -> frozenset[str]:
+    """The names of the unique indexes, made by CREATE INDEX, that foreign keys refer to.
+
+    Where the target checks references from the first row, these must be there before any row.
+    """
+    out: set[str] = set()
+    for table in schema.moving:
+        for fk in table.foreign_keys:
+            if problem(schema, fk) == SOUND:
+                wanted = sorted(name.lower() for name in fk.parent_columns)
+                keys = (i for i in schema.table(fk.parent).indexes if i.sql and i.unique and not i.partial)
+                out |= {i.name for i in keys if sorted(str(name).lower() for name in i.columns) == wanted}
+    return frozenset(out)
+
+
 def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey, behind: Behind) -> Orphans:
     wrong = problem(schema, fk)
     for collation in ("", " COLLATE BINARY"):

@@ -58,7 +58,8 @@ def _check(code: str, name: str, expected: str, found: str, good: bool) -> Check
 
 def _statements(conversion: Conversion) -> list[tuple[str, str]]:
     after = (*conversion.indexes, *conversion.virtual, *conversion.views, *conversion.triggers)
-    return [(t.name, t.sql) for t in conversion.tables] + [(s.name, s.sql) for s in (*conversion.fill, *after)]
+    made = (*conversion.keys, *conversion.fill, *after)
+    return [(t.name, t.sql) for t in conversion.tables] + [(s.name, s.sql) for s in made]
 
 
 def _accounted(conversion: Conversion, schema: Schema) -> Check:
