@@ -9,8 +9,7 @@ import datetime as dt
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import towpath.workbench.export as exporting
 from towpath import objects
@@ -40,7 +39,7 @@ class Freeze:
 
     started: float  # monotonic seconds
     at: str  # UTC
-    version: tuple[int, ...]  # of the data: see `_version`
+    version: tuple[int, ...]  # of the data: see `Origin.version`
     approved: bool
 
 
@@ -70,23 +69,12 @@ def freeze(bench: Workbench) -> Freeze:
     return Freeze(started, at, _quiet(bench) if approved else (), approved)
 
 
-def _version(bench: Workbench) -> tuple[int, ...]:
-    """What changes with every commit: SQLite's own count; and, where the source was read from a private copy because
-    no process had it open (`towpath.tables.source`), the size and time of its files."""
-    path = bench.run.source("source_database")
-    commits = int(bench.source.pragma("data_version"))
-    if bench.source.filename and Path(bench.source.filename).resolve() == path.resolve():
-        return (commits,)
-    files = [file for file in (path, path.with_name(path.name + "-wal")) if file.exists()]
-    return (commits, *(number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)))
-
-
 def _quiet(bench: Workbench) -> tuple[int, ...]:
     """Wait until writes that were under way have ended; return the version of the data then."""
     last: tuple[int, ...] = ()
     since, end = time.monotonic(), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end:
-        version = _version(bench)
+        version = bench.origin.version()
         if version != last:
             last, since = version, time.monotonic()
         elif time.monotonic() - since >= QUIET_SECONDS:
@@ -103,7 +91,7 @@ def _quiet(bench: Workbench) -> tuple[int, ...]:
 def snapshot(bench: Workbench, report: Progress) -> Exporter:
     """The last snapshot of the source; its orphans are judged like those of the first."""
     exporter = exporting.snapshot(bench, report)
-    exporting.judge_references(bench, exporter)
+    exporting.judge_snapshot(bench, exporter)
     return exporter
 
 
@@ -121,7 +109,7 @@ def rows(
     if not freeze.approved:
         return None
     loading.load(bench.d1, base.folder, base.manifest)  # sends only what an earlier attempt left out
-    source = asdict(bench.facts)
+    source = bench.origin.recorded()
     again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
     made = write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
     bench.run.artefact(final.folder)
@@ -168,7 +156,7 @@ def prove_files(bench: Workbench, report: Progress) -> Comparison:
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:
     """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far."""
-    version = _version(bench)
+    version = bench.origin.version()
     found = "unchanged" if version == freeze.version else "changed by another connection"
     seconds = time.monotonic() - freeze.started
     if freeze.approved:

@@ -15,24 +15,14 @@ from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema
-from towpath.tables.source import SourceFacts
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
 from towpath.workbench.workbench import Workbench
 
 
-def source_facts(facts: SourceFacts) -> show.Shown:
-    """What the source file says of itself."""
-    wal = "no -wal file" if facts.wal_bytes is None else f"{facts.wal_bytes:,} bytes in -wal, read too"
-    rows = [
-        ("file", facts.path),
-        ("size", f"{facts.bytes:,} bytes in {facts.pages:,} pages of {facts.page_size:,}"),
-        ("journal", f"{facts.journal_mode}; {wal}"),
-        ("encoding", facts.encoding),
-        ("written by SQLite", facts.sqlite_version),
-        ("user_version, application_id", f"{facts.user_version}, {facts.application_id}"),
-    ]
-    return show.table(rows, ("Fact", "Value"), "The source file", numeric=())
+def source_facts(bench: Workbench) -> show.Shown:
+    """What the source says of itself."""
+    return show.table(bench.origin.facts(), ("Fact", "Value"), "The source", numeric=())
 
 
 def schema_objects(schema: Schema) -> show.Shown:

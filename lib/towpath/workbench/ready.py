@@ -69,8 +69,7 @@ def _runtime(bench: Workbench) -> tuple[bool, str]:
 
 
 def _source(bench: Workbench) -> tuple[bool, str]:
-    tables = len(bench.schema.moving)
-    return True, f"{bench.facts.bytes:,} bytes, {tables} tables, journal {bench.facts.journal_mode}"
+    return True, bench.origin.answers()
 
 
 def _files(bench: Workbench) -> tuple[bool, str]:
@@ -93,7 +92,7 @@ def _empty(bench: Workbench) -> tuple[bool, str]:
 
 
 def _disk(bench: Workbench) -> tuple[bool, str]:
-    needed = bench.facts.bytes * COPIES
+    needed = bench.origin.bytes * COPIES
     free = shutil.disk_usage(bench.run.folder).free
     return free > needed, f"{free / 1e9:,.1f} GB free, {needed / 1e9:,.1f} GB needed for the record"
 

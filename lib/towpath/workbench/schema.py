@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from towpath.tables import rules as table_rules
-from towpath.tables.acceptance import check, schema_unchanged
+from towpath.tables.acceptance import check
 from towpath.tables.conversion import Conversion
 from towpath.tables.proof import prove
-from towpath.tables.snapshot import schema_digest
 from towpath.tables.target import apply_migration, claim_checks
 from towpath.tables.typescript import row_types
-from towpath.workbench.inventory import STRUCTURE
 from towpath.workbench.workbench import Workbench
 
 TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql", "schema/rows.d.ts"
@@ -17,8 +15,7 @@ TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql
 
 def converted(bench: Workbench) -> Conversion:
     """Convert the schema, after making sure that it is what the inventory saw."""
-    before = bench.run.read_json(STRUCTURE)["digest"]
-    bench.run.add([schema_unchanged(before, bench.schema, schema_digest(bench.schema))])
+    bench.run.add([bench.origin.unchanged()])
     return bench.conversion
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,15 +21,16 @@ from towpath.errors import WrongUse
 from towpath.runs.attempt import Run
 from towpath.tables.census import Profile
 from towpath.tables.conversion import Conversion
-from towpath.tables.convert import convert
 from towpath.tables.export import Exporter
 from towpath.tables.load import receipt_prefix
 from towpath.tables.manifest import NAME as MANIFEST
 from towpath.tables.manifest import Manifest, read_manifest
-from towpath.tables.schema import Schema, quoted, reflect
+from towpath.tables.schema import Schema
 from towpath.tables.snapshot import FILE
-from towpath.tables.source import SourceFacts, identity, open_source, read_facts
 from towpath.tables.target import receipts
+from towpath.workbench import references
+from towpath.workbench.file_origin import FileOrigin
+from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
 
 TITLES = {
@@ -42,7 +43,6 @@ TITLES = {
     "06-cutover": "Freeze, delta, proof",
 }
 SNAPSHOT, OBJECTS, DECIDED, PROFILE = "snapshot", "objects.jsonl", "decided.json", "inventory/profile.json"
-ATTACHMENTS = "attachments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,23 @@ class Workbench:
     # -- the two ends
 
     @cached_property
+    def origin(self) -> Origin:
+        """Where the rows come from."""
+        return FileOrigin(self)
+
+    @property
     def source(self) -> apsw.Connection:
-        """The source database, for reading only.  Raises BadInput."""
-        db = open_source(self.run.source("source_database"), closed_cleanly=self.params.source_closed_cleanly)
-        self._stack.callback(db.close)
-        return db
+        """The rows of the source, for reading only."""
+        return self.origin.connection
 
-    @cached_property
-    def facts(self) -> SourceFacts:
-        """What the source file says of itself."""
-        return read_facts(self.run.source("source_database"))
-
-    @cached_property
+    @property
     def schema(self) -> Schema:
         """What the source declares now."""
-        return reflect(self.source)
+        return self.origin.schema
+
+    def on_close(self, step: Callable[[], object]) -> None:
+        """Do this when the phase ends."""
+        self._stack.callback(step)
 
     @cached_property
     def d1(self) -> D1:
@@ -160,7 +162,7 @@ class Workbench:
     def source_identity(self) -> str:
         """The source as gates compare it: the file's name and what it declares."""
         known = None if self.run.phase == "01-inventory" else next(self._recorded_sources(), None)
-        return known or identity(self.source, self.run.source("source_database"))
+        return known or self.origin.identity
 
     def _recorded_sources(self) -> Iterator[str]:
         for result in reversed(list(self.run.run_folder.results())):
@@ -200,7 +202,7 @@ class Workbench:
     @cached_property
     def conversion(self) -> Conversion:
         """The target's schema, from the source's schema and the census; the same in every phase."""
-        return convert(self._known_schema, self.profile, self.decisions, self.limits)
+        return self.origin.conversion(self._known_schema)
 
     @property
     def _known_schema(self) -> Schema:
@@ -259,35 +261,19 @@ class Workbench:
 
     # -- rows that name files
 
-    def references(self, db: apsw.Connection) -> Iterator[tuple[str, str]]:
-        """(row, path) for every column that mapping.yaml names as holding paths, read from a SQLite database."""
-        for reference in self.run.mapping.objects.references:
-            name, column = quoted(reference.table), quoted(reference.column)
-            key = self._key_column(reference.table)
-            sql = f"SELECT {key}, {column} FROM {name} WHERE {column} IS NOT NULL"
-            yield from ((f"{reference.table} {row}", path) for row, path in db.execute(sql))
+    @property
+    def _references(self) -> list[references.Column]:
+        return [references.Column(r.table, r.column, r.url) for r in self.run.mapping.objects.references]
+
+    def references(self, exporter: Exporter | None = None) -> Iterator[tuple[str, str]]:
+        """(row, path) for every column that mapping.yaml names as holding paths, read from a snapshot or the source."""
+        if exporter is None:
+            return references.rows(self.source, self.schema, self.origin.references(self._references))
+        return references.rows(exporter.db, exporter.schema, self._references)
 
     def target_references(self) -> Iterator[tuple[str, str]]:
         """The same, read back from the target."""
-        for reference in self.run.mapping.objects.references:
-            name, column = quoted(reference.table), quoted(reference.column)
-            key, last = self._key_column(reference.table), ""
-            while True:
-                after = f" AND {key} > '{last}'" if last else ""
-                sql = f"SELECT {key}, {column} FROM {name} WHERE {column} IS NOT NULL{after} ORDER BY {key} LIMIT 5000"
-                rows = self.d1.query(sql).rows
-                yield from ((f"{reference.table} {row}", path) for row, path in rows)
-                if len(rows) < 5000:
-                    break
-                last = str(rows[-1][0]).replace("'", "''")
-
-    def _key_column(self, table: str) -> str:
-        names = self._known_schema.table(table).primary_key
-        if len(names) != 1:
-            raise WrongUse(
-                "a table that names files needs a primary key of one column", object=table, next="name another table"
-            )
-        return f"CAST({quoted(names[0])} AS TEXT)"
+        return references.target_rows(self.d1, self._known_schema, self._references)
 
     def estimate(self, files: int, file_bytes: int) -> prices.Estimate:
         """What the load costs, from measured rows and files."""
