@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cloudflare": {"errors", "secrets"},
     "tables": {"checks", "errors", "cloudflare"},
     "objects": {"checks", "errors"},
+    "postgresql": {"errors", "secrets"},
     "fitting": set(),
     "plan": {*WORDS, "tables.rules", "objects.rules", "fitting.spec"},
     "show": WORDS,

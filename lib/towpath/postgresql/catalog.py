@@ -138,6 +138,7 @@ class Object:
 
     kind: str
     name: str
+    table: str = ""  # schema.name of the relation that it belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ class Catalog:
     domains: tuple[Domain, ...] = ()
     others: tuple[Other, ...] = ()
     objects: tuple[Object, ...] = ()
+    large_objects: int = 0  # rows of pg_largeobject_metadata; no part of the digest
     replay_delay_seconds: float | None = None  # of a replica: age of the last replayed transaction
     deterministic: bool = True  # whether the database's collation compares equal texts only as equal
 

@@ -73,6 +73,7 @@ class Constraint:
     on_update: str = ""
     match: str = ""  # SIMPLE, FULL
     nulls_not_distinct: bool = False
+    expression: str | None = None  # of a check, SQL text
 
 
 @dataclass(frozen=True, slots=True)

