@@ -1,0 +1,115 @@
+"""`python -m runbooks.personality-spark.legacy`: generate, up, down, live, freeze, thaw."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from towpath.errors import TowpathError
+
+from . import settings as places
+from .generator import SCALES, NotOurs, generate
+from .maintenance import MaintenanceSwitch
+
+WRONG_USE = 3
+cli = typer.Typer(
+    help="Personality Spark as it runs today: make its data, keep it busy, serve it.", no_args_is_help=True
+)
+Data = Annotated[Path, typer.Option(help="The data folder.")]
+PortPostgresql = Annotated[
+    int | None,
+    typer.Option(help=f"PostgreSQL's port on 127.0.0.1, {places.PORT_POSTGRESQL} by default; 0: a free one."),
+]
+PortRedis = Annotated[
+    int | None, typer.Option(help=f"Redis' port on 127.0.0.1, {places.PORT_REDIS} by default; 0: a free one.")
+]
+
+
+class ScaleName(StrEnum):
+    """How much to generate."""
+
+    SMALL = "small"
+    DEMO = "demo"
+    LARGE = "large"
+
+
+def _stop(line: str, code: int = WRONG_USE) -> typer.Exit:
+    print(line, file=sys.stderr)
+    return typer.Exit(code)
+
+
+@cli.command("generate")
+def generate_command(
+    scale: Annotated[ScaleName, typer.Option(help="How much: about 2,000, 500,000 or 5,000,000 rows.")],
+    to: Annotated[Path, typer.Option(help="The data folder; an older generated one is replaced.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same rows, keys, jobs and files.")] = 1,
+    plant: Annotated[bool, typer.Option(help="Put the two broken jobs into the queues.")] = True,
+    port_postgresql: PortPostgresql = None,
+    port_redis: PortRedis = None,
+) -> None:
+    """Start PostgreSQL and Redis where they are down, and fill them; they go on running."""
+    started, size, done = time.monotonic(), SCALES[scale], 0
+
+    def report(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if sys.stderr.isatty():
+            print(f"\r{done:,} rows", end="", file=sys.stderr)
+
+    try:
+        made = generate(
+            to, size, seed, plant=plant, port_postgresql=port_postgresql, port_redis=port_redis, report=report
+        )
+    except NotOurs as error:
+        raise _stop(f"STOP: {error}. Next: give another folder with --to, or move that data away") from None
+    except TowpathError as error:
+        raise _stop(f"STOP: {error.line}", error.exit_code) from None
+    waiting = sum(made.jobs.waiting.values())
+    if sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+    print(
+        f"{to}: {made.rows:,} rows in {len(made.tables)} tables, {made.keys:,} keys, {waiting + made.jobs.reserved:,} "
+        f"jobs ({made.jobs.reserved} of them reserved), {made.files:,} files ({made.file_bytes / 1e6:,.1f} MB), "
+        f"seed {seed}, {time.monotonic() - started:.1f} s"
+    )
+
+
+@cli.command("up")
+def up_command(data: Data, port_postgresql: PortPostgresql = None, port_redis: PortRedis = None) -> None:
+    """Start both servers on the data that is there."""
+    if not (data / "postgresql" / "data").is_dir():
+        raise _stop(f"STOP: there is no database in {data}. Next: generate it first")
+    try:
+        settings = places.up(data, port_postgresql, port_redis)
+    except TowpathError as error:
+        raise _stop(f"STOP: {error.line}", error.exit_code) from None
+    print(f"{data}: {settings.postgresql.url(places.DATABASE)}, {settings.redis.url(places.CACHE)}")
+
+
+@cli.command("down")
+def down_command(data: Data) -> None:
+    """Stop both servers; what they hold stays."""
+    print(f"{data}: stopped" if places.down(data) else f"{data}: was down")
+
+
+@cli.command("freeze")
+def freeze_command(data: Data) -> None:
+    """Switch writes off by the maintenance switch."""
+    if not data.is_dir():
+        raise _stop(f"STOP: {data} is not there. Next: generate it first")
+    MaintenanceSwitch(data / "maintenance.json").freeze("hand")
+
+
+@cli.command("thaw")
+def thaw_command(data: Data) -> None:
+    """Let writes through again."""
+    MaintenanceSwitch(data / "maintenance.json").thaw()
+
+
+if __name__ == "__main__":
+    cli()
