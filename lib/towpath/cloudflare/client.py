@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,6 +28,7 @@ from towpath.cloudflare.errors import CloudflareError
 from towpath.errors import WrongUse
 from towpath.secrets import Secret
 
+Form = Literal["result", "envelope", "bytes"]  # what of an answer is wanted; values of KV come without an envelope
 ACCOUNT = re.compile(r"^[0-9a-f]{32}$")
 ATTEMPTS = 6  # 0.5 + 1 + 2 + 4 + 8 s of back-off at most, apart from what retry-after asks
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds
@@ -123,8 +124,9 @@ class Client:
         account: bool = True,
         error: type[CloudflareError] = CloudflareError,
         object: str = "",
+        form: Form = "result",
     ) -> Any:
-        """Send one request and return the envelope's `result`.
+        """Send one request and return the envelope's `result`, the whole envelope, or the body as it came (`form`).
 
         `idempotent` says that the request may be carried out twice without harm; only then is it repeated after a
         broken connection or a transient error.  What was certainly not carried out (HTTP 429, overloaded) is repeated
@@ -139,7 +141,7 @@ class Client:
         while True:
             attempt += 1
             try:
-                return self._once(method, target, content, query, error, name, attempt)
+                return self._once(method, target, content, query, error, name, attempt, form)
             except CloudflareError as failure:
                 wait = self._wait(failure, idempotent, attempt)
                 if wait is None:
@@ -156,6 +158,7 @@ class Client:
         error: type[CloudflareError],
         name: str,
         attempt: int,
+        form: Form,
     ) -> Any:
         waited = self._budget.take() if self._budget else 0.0
         self._count(requests=1, bytes_sent=len(content or b""), waited=waited)
@@ -176,7 +179,7 @@ class Client:
             step = "start the phase again: receipts say what was written"
             raise error(what, object=name, attempts=attempt, next=step) from cause
         self._count(bytes_received=len(answer.content))
-        return _result(answer, name, error, attempt)
+        return _result(answer, name, error, attempt, form)
 
     def _wait(self, failure: CloudflareError, idempotent: bool, attempt: int) -> float | None:
         """Seconds to wait before the next attempt; None if there must not be one."""
@@ -231,7 +234,9 @@ def _refuse_bad_address(base: str, account: str, token: Secret | None, local: bo
         raise WrongUse(f"{base} needs an account and a token", object="cloudflare_account", next=step)
 
 
-def _result(answer: httpx.Response, name: str, error: type[CloudflareError], attempt: int) -> Any:
+def _result(answer: httpx.Response, name: str, error: type[CloudflareError], attempt: int, form: Form) -> Any:
+    if form == "bytes" and answer.is_success:
+        return answer.content
     envelope: Any = None
     try:
         envelope = orjson.loads(answer.content)
@@ -240,7 +245,7 @@ def _result(answer: httpx.Response, name: str, error: type[CloudflareError], att
         message, code = f"HTTP {answer.status_code}, not JSON: {text}", ""
     else:
         if isinstance(envelope, dict) and envelope.get("success") and answer.is_success:
-            return envelope.get("result")
+            return envelope if form == "envelope" else envelope.get("result")
         message, code = _said(envelope, answer.status_code)
     failure = error(message, status=answer.status_code, code=code, object=name, attempts=attempt)
     failure.retry_after = retry_after(answer.headers.get("retry-after", ""))

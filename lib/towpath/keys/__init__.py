@@ -1,0 +1,39 @@
+"""Keys: a Redis database becomes a namespace of KV, and the record proves it."""
+
+from towpath.keys.compare import compare
+from towpath.keys.delta import Applied, Delta, apply, delta
+from towpath.keys.export import export
+from towpath.keys.inventory import Group, Inventory, inventory
+from towpath.keys.load import Loaded, load
+from towpath.keys.manifest import Chunk, Entry, Manifest, read
+from towpath.keys.receipts import forget_receipts
+from towpath.keys.rules import RULES, KeyRule, decisions
+from towpath.keys.source import Facts, connect, facts
+from towpath.keys.target import Fingerprint, fingerprint
+
+__all__ = [
+    "RULES",
+    "Applied",
+    "Chunk",
+    "Delta",
+    "Entry",
+    "Facts",
+    "Fingerprint",
+    "Group",
+    "Inventory",
+    "KeyRule",
+    "Loaded",
+    "Manifest",
+    "apply",
+    "compare",
+    "connect",
+    "decisions",
+    "delta",
+    "export",
+    "facts",
+    "fingerprint",
+    "forget_receipts",
+    "inventory",
+    "load",
+    "read",
+]
