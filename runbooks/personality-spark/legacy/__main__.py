@@ -1,4 +1,4 @@
-"""`python -m runbooks.personality-spark.legacy`: generate, up, down, live, freeze, thaw."""
+"""`python -m runbooks.personality-spark.legacy`: generate, up, down, live, freeze, thaw, drain, serve, work."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvicorn
 
 from towpath.errors import TowpathError
 
 from . import settings as places
+from .app import create_app
+from .drain import StillWorking, drain
 from .generator import SCALES, NotOurs, generate
+from .live import LEAST_CHANGES, NoWrites, live
 from .maintenance import MaintenanceSwitch
+from .tasks import QUEUES, celery_app
 
 WRONG_USE = 3
 cli = typer.Typer(
@@ -41,6 +46,14 @@ class ScaleName(StrEnum):
 def _stop(line: str, code: int = WRONG_USE) -> typer.Exit:
     print(line, file=sys.stderr)
     return typer.Exit(code)
+
+
+def _settings(data: Path) -> places.Settings:
+    try:
+        return places.Settings.of(data)
+    except places.NotUp as error:
+        step = f"generate it first, or start it: python -m runbooks.personality-spark.legacy up --data {data}"
+        raise _stop(f"STOP: {error}. Next: {step}") from None
 
 
 @cli.command("generate")
@@ -97,6 +110,36 @@ def down_command(data: Data) -> None:
     print(f"{data}: stopped" if places.down(data) else f"{data}: was down")
 
 
+@cli.command("live")
+def live_command(
+    data: Data,
+    seed: Annotated[int, typer.Option(help="The same seed over the same data makes the same changes.")] = 7,
+    changes: Annotated[int, typer.Option(min=LEAST_CHANGES, help="How many changes.")] = 200,
+) -> None:
+    """Go on working: rows through the application's models, keys, jobs and share cards."""
+    settings = _settings(data)
+    try:
+        worked = live(settings, seed, changes)
+    except NoWrites as error:
+        raise _stop(f"STOP: {error}. Next: remove {settings.maintenance_switch} to let it write again") from None
+    for name, count in sorted(worked.changes.items()):
+        print(f"{count:6,}  {name}")
+    print(f"{worked.total:6,}  changes in {data}, seed {seed}")
+
+
+@cli.command("drain")
+def drain_command(
+    data: Data, patience: Annotated[float, typer.Option(help="Seconds that running tasks may take.")] = 60.0
+) -> None:
+    """Stop every worker of Celery; each finishes what it runs and gives back what it had reserved."""
+    try:
+        drained = drain(_settings(data), patience)
+    except StillWorking as error:
+        raise _stop(f"STOP: {error}. Next: look at that worker, then drain again", 2) from None
+    waiting = ", ".join(f"{count:,} in {queue}" for queue, count in drained.waiting.items())
+    print(f"{data}: {drained.stopped} workers stopped; waiting: {waiting}; {drained.reserved:,} held by dead workers")
+
+
 @cli.command("freeze")
 def freeze_command(data: Data) -> None:
     """Switch writes off by the maintenance switch."""
@@ -109,6 +152,19 @@ def freeze_command(data: Data) -> None:
 def thaw_command(data: Data) -> None:
     """Let writes through again."""
     MaintenanceSwitch(data / "maintenance.json").thaw()
+
+
+@cli.command("serve")
+def serve_command(data: Data, port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8000) -> None:
+    """Serve the application with uvicorn until it is interrupted."""
+    uvicorn.run(create_app(_settings(data)), host="127.0.0.1", port=port, log_level="warning")
+
+
+@cli.command("work")
+def work_command(data: Data) -> None:
+    """Run a worker of Celery until it is drained or interrupted."""
+    options = ["--pool=solo", "--without-mingle", "--without-gossip", "--loglevel=WARNING", f"-Q{','.join(QUEUES)}"]
+    celery_app(_settings(data)).worker_main(["worker", *options])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +43,21 @@ class MaintenanceSwitch:
         """Let writes through again."""
         self.path.unlink(missing_ok=True)
 
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Around something that may write; it says whether it may."""
+        # counted before the switch is read: a cutover that sees the switch on and no writes can rely on it
+        self.writes_in_flight += 1
+        try:
+            yield not self.on
+        finally:
+            self.writes_in_flight -= 1
+
 
 class MaintenanceMiddleware:
     """Answers every request that may write with 503 and Retry-After while the switch is on; reads go on.
 
-    A quiz that is not cached is made by a GET, which then keeps nothing: see routes/quizzes.py.
+    A GET that makes a quiz asks the switch by itself, see routes/quizzes.py.
     """
 
     def __init__(self, app: ASGIApp, switch: MaintenanceSwitch) -> None:
@@ -57,14 +69,10 @@ class MaintenanceMiddleware:
         if scope["type"] != "http" or scope["method"] in READING:
             await self.app(scope, receive, send)
             return
-        # counted before the switch is read: a cutover that sees the switch on and no writes can rely on it
-        self.switch.writes_in_flight += 1
-        try:
-            if self.switch.on:
-                detail = {"detail": "Personality Spark is under maintenance: reading works, writing will be back soon"}
-                refusal = JSONResponse(detail, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
-                await refusal(scope, receive, send)
-            else:
+        with self.switch.writing() as allowed:
+            if allowed:
                 await self.app(scope, receive, send)
-        finally:
-            self.switch.writes_in_flight -= 1
+                return
+        detail = {"detail": "Personality Spark is under maintenance: reading works, writing will be back soon"}
+        refusal = JSONResponse(detail, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+        await refusal(scope, receive, send)
