@@ -37,6 +37,7 @@ class Value:
     postgres: str
     told: str  # for people: created_at as unix_seconds
     losses: tuple[Loss, ...] = ()
+    origin: str = ""  # the column of the part's table that it is, converted or not; "" where it is something else
     watched: bool = False  # the column's declared type may change some values: violations counts them
 
 

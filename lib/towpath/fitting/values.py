@@ -11,7 +11,7 @@ import apsw
 from towpath.fitting import postgres, source, sqlite
 from towpath.fitting.conversions import BLOB, CONVERSIONS, INTEGER, REAL, TEXT, conversions_of
 from towpath.fitting.fitted import Loss, Value
-from towpath.fitting.language import T_BLOB, T_BOOLEAN, T_INTEGER, T_NULL, T_REAL, T_TEXT, Node
+from towpath.fitting.language import BASE, T_BLOB, T_BOOLEAN, T_INTEGER, T_NULL, T_REAL, T_TEXT, Node
 from towpath.fitting.source import SourceColumn
 from towpath.fitting.spec import Rewrite, Scalar
 from towpath.tables import ddl
@@ -43,7 +43,8 @@ def of_column(column: str, alias: str, found: SourceColumn, form: str, told: str
     if made.losing:
         impossible = f"NOT ({made.impossible}) AND " if made.impossible else ""
         losses.append(Loss("FT201", f"{impossible}({made.losing})", f"{told} loses {made.loses}"))
-    return Value(column, made.storage, made.sqlite, made.postgres, told, tuple(losses))
+    origin = found.name if alias == BASE else ""
+    return Value(column, made.storage, made.sqlite, made.postgres, told, tuple(losses), origin)
 
 
 def of_expression(column: str, node: Node, occurrences: Sequence[Node], told: str) -> Value:
