@@ -71,11 +71,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """One row of waivers.yaml: an accepted loss, exactly this many, until that day."""
+    """One row of waivers.yaml: an accepted loss, exactly this many, until that day.
+
+    `count` None accepts however many there are: for what stays behind as a whole, such as a column.
+    """
 
     code: str
     object: str
-    count: int
+    count: int | None
     owner: str
     reason: str
     expires: dt.date
@@ -212,7 +215,7 @@ def _waived(finding: Finding, waiver: Waiver | None, today: dt.date) -> tuple[Ve
     name = f"{finding.code} {finding.object}"
     if waiver is None:
         return Verdict.FAIL, "a waiver", f"add a waiver for {name} with count {finding.count} to waivers.yaml"
-    if waiver.count != finding.count:
+    if waiver.count not in (None, finding.count):
         step = f"waivers.yaml accepts {waiver.count}, the source holds {finding.count}: look at {name} again"
         return Verdict.FAIL, f"waived: exactly {waiver.count}", step
     if waiver.expires < today:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 
 from towpath.checks import Rule, Severity
+from towpath.fitting.rules import RULES as FITTING
+from towpath.jobs.rules import RULES as JOBS
+from towpath.keys.rules import RULES as KEYS
 from towpath.objects.rules import RULES as OBJECTS
 from towpath.plan.document import Document, Place
 from towpath.plan.problems import Problem, key_of
 from towpath.tables.rules import RULES as TABLES
 
-SURFACES: dict[str, Rule] = {**TABLES, **OBJECTS}
+SURFACES: dict[str, Rule] = {**TABLES, **FITTING, **OBJECTS, **KEYS, **JOBS}
 
 
 def decision_problem(document: Document, place: Place, code: str, do: str) -> Problem | None:

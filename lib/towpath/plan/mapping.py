@@ -98,7 +98,7 @@ class SystemMapping(Strict):
     tables: Tables = Field(default=Tables(), description="{mode, migrations, fit, left, empty, time_zone}")
     objects: Objects = Field(default=Objects(), description="{folders, references, cache_control}")
     keys: Keys = Field(default=Keys(), description="{rules}")
-    jobs: Jobs = Field(default=Jobs(), description="{queues}")
+    jobs: Jobs = Field(default=Jobs(), description="{queues, tasks}")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
     def decided(self) -> tuple[Decision, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from towpath.checks import Waiver
 from towpath.errors import WrongUse
-from towpath.plan.mapping import SystemMapping, load_mapping
+from towpath.plan.mapping import SystemMapping, Tables, load_mapping
 from towpath.plan.params import REHEARSAL, Params
 from towpath.plan.root import inside, project_root
 from towpath.plan.runbook import Runbook, load_runbook
@@ -80,16 +80,19 @@ class Plan:
         ]
         decisions = [f"  {d.code} {d.object} → {d.do}: {d.reason}" for d in self.mapping.decisions]
         waivers = [
-            f"  {w.code} {w.object} × {w.count} by {w.owner} until {w.expires}: {w.reason}" for w in self.waivers
+            f"  {w.code} {w.object} × {w.count or 'all'} by {w.owner} until {w.expires}: {w.reason}"
+            for w in self.waivers
         ]
         tables = self.mapping.tables
         references = ", ".join(f"{r.table}.{r.column}" for r in self.mapping.objects.references) or "none"
         return [
             f"{self.runbook.title} ({self.system}, {self.environment})",
             f"source   {p.source_database}, files under {p.source_files}",
+            *_more(("cache", p.source_cache), ("jobs", p.source_jobs)),
             f"target   D1 {p.d1_database_name} ({p.d1_database_id}), R2 {p.r2_bucket}",
+            *_more(("", p.kv_namespace_id and f"KV {p.kv_namespace_id}"), ("", p.worker_url)),
             f"through  {p.cloudflare_api} and {p.r2_endpoint}",
-            f"tables   {tables.mode}, all of them; naive timestamps are {tables.time_zone}",
+            f"tables   {_tables(tables)}; naive timestamps are {tables.time_zone}",
             f"objects  referenced by {references}",
             f"steps    {len(steps)}",
             *steps,
@@ -119,6 +122,17 @@ def make_plan(params: Params, root: Path | None = None) -> Plan:
         mapping=load_mapping(mapping, inside(root, mapping), params.system),
         waivers=load_waivers(waivers, inside(root, waivers)),
     )
+
+
+def _tables(tables: Tables) -> str:
+    if tables.mode == "generate":
+        return "generate, all of them"
+    lines = f"adopt {tables.migrations}: {len(tables.fit)} rules"
+    return f"{lines}, {len(tables.left)} tables left behind, {len(tables.empty)} stay empty"
+
+
+def _more(*parts: tuple[str, str]) -> list[str]:
+    return [f"         {name} {value}" if name else f"         {value}" for name, value in parts if value]
 
 
 def _gate(gate: str) -> str:

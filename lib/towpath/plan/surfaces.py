@@ -55,3 +55,4 @@ class Jobs(Strict):
     """The surface jobs."""
 
     queues: tuple[str, ...] = Field(default=("celery",), min_length=1, description="names of Celery's queues")
+    tasks: tuple[str, ...] = Field(default=(), description="tasks that the new application knows; none: not asked")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -14,6 +15,10 @@ from towpath.plan.mapping import CODE, once
 from towpath.plan.params import read_document
 from towpath.plan.problems import PlanRefused, from_validation, inline_secrets, refuse
 
+# What stays behind as a whole, because mapping.yaml says so: a column, a table, the keys of a pattern.  The application
+# goes on adding to it, so no number could be right for long.
+WHOLE = ("FT205", "FT207", "KE206")
+
 
 class WaiverRow(BaseModel):
     """One waiver: it subtracts exactly what it names and nothing else."""
@@ -22,7 +27,9 @@ class WaiverRow(BaseModel):
 
     code: str = Field(description="a check code such as TB203")
     object: str = Field(min_length=1, description="the exact object of the finding, no pattern")
-    count: int = Field(ge=1, description="how many, exactly: a whole number from 1")
+    count: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        description=f"how many, exactly: a whole number from 1; or all, for {', '.join(WHOLE)}"
+    )
     owner: str = Field(description="who answers for it, a name or an address")
     reason: str = Field(description="why the loss is acceptable, in a sentence")
     expires: dt.date = Field(description="the last day, as 2027-01-31 without quotes")
@@ -66,7 +73,15 @@ def load_waivers(path: Path, shown: str) -> tuple[Waiver, ...]:
     except ValidationError as error:
         raise PlanRefused(from_validation(error, _Rows, around)) from None
     once(around, known.waivers, "waivers")
+    for number, row in enumerate(known.waivers):
+        if row.count == "all" and row.code not in WHOLE:
+            line = around.line(("waivers", number, "count"))
+            what = f"all is allowed only for {', '.join(WHOLE)}, which stay behind as a whole"
+            raise refuse("PL003", shown, f"waivers[{number}].count", what, "write the exact number", line)
     wrong = (waiver_problem(around, ("waivers", n), row.code) for n, row in enumerate(known.waivers))
     if problems := [problem for problem in wrong if problem is not None]:
         raise PlanRefused(problems)
-    return tuple(Waiver(r.code, r.object, r.count, r.owner, r.reason, r.expires) for r in known.waivers)
+    return tuple(
+        Waiver(r.code, r.object, None if r.count == "all" else r.count, r.owner, r.reason, r.expires)
+        for r in known.waivers
+    )

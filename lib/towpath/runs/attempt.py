@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from towpath.checks import Check, Finding, Judgement, Rule, Verdict, judge, worst
+from towpath.checks import Check, Decision, Finding, Judgement, Rule, Verdict, judge, worst
 from towpath.errors import CHECKS_FAILED, PASS, TowpathError, WrongUse
 from towpath.plan.mapping import SystemMapping
 from towpath.plan.params import REHEARSAL, Params
@@ -163,8 +163,14 @@ class Run:
         self.add([check])
         return check
 
-    def judge(self, findings: Sequence[Finding], rules: Mapping[str, Rule], codes: Sequence[str] = ()) -> Judgement:
-        """Judge findings with mapping.yaml's decisions and waivers.yaml, and add the checks.
+    def judge(
+        self,
+        found: Sequence[Finding],
+        rules: Mapping[str, Rule],
+        codes: Sequence[str] = (),
+        more: Sequence[Decision] = (),
+    ) -> Judgement:
+        """Judge findings with mapping.yaml's decisions and waivers.yaml, and `more` decisions; add the checks.
 
         A decision or waiver that matches no finding fails, so only those are looked at whose code is in `rules` and,
         where `codes` are given (whole codes or beginnings such as "TB2"), begins with one of them.
@@ -174,9 +180,9 @@ class Run:
             return code in rules and (not codes or code.startswith(tuple(codes)))
 
         judgement = judge(
-            findings,
+            found,
             rules,
-            [decision for decision in self.mapping.decided() if mine(decision.code)],
+            [*(one for one in self.mapping.decided() if mine(one.code)), *more],
             [waiver for waiver in self.plan.waivers if mine(waiver.code)],
             dt.datetime.now(dt.UTC).date(),
         )

@@ -27,7 +27,8 @@ from towpath.tables.schema import Named
 from towpath.workbench import validate
 from towpath.workbench.delta import file_delta
 from towpath.workbench.rules import RULES
-from towpath.workbench.workbench import State, Workbench
+from towpath.workbench.state import State
+from towpath.workbench.workbench import Workbench
 
 QUIET_SECONDS = 1.0  # without a commit, before the writes under way count as ended
 SETTLE_SECONDS = 30

@@ -10,7 +10,8 @@ from towpath.tables.acceptance import exported
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.workbench import inventory
-from towpath.workbench.workbench import OBJECTS, SNAPSHOT, Workbench, keep_decided
+from towpath.workbench.state import OBJECTS, SNAPSHOT, keep_decided
+from towpath.workbench.workbench import Workbench
 
 PARKED = "parked.jsonl"
 

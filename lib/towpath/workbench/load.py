@@ -13,7 +13,8 @@ from towpath.tables.acceptance import check, constraints, received, refuse_other
 from towpath.tables.load import Loaded
 from towpath.tables.target import apply_migration, owner
 from towpath.workbench.delta import file_delta
-from towpath.workbench.workbench import State, Workbench
+from towpath.workbench.state import State
+from towpath.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)

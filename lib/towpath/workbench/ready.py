@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import httpx
 import psutil
+from redis import RedisError
 
-from towpath import objects
+from towpath import keys, objects
 from towpath.checks import Check, Rule, Severity, Verdict
 from towpath.errors import TowpathError
 from towpath.workbench.workbench import Workbench
@@ -36,6 +37,7 @@ class Condition:
     must: bool
     advice: str
     ask: Callable[[Workbench], tuple[bool, str]]
+    surface: str = ""  # asked only of a system that has it
 
 
 def _python(bench: Workbench) -> tuple[bool, str]:  # noqa: ARG001
@@ -123,6 +125,28 @@ def _commit(bench: Workbench) -> tuple[bool, str]:
     return not changed, f"{head[:12]}{f', {changed} files changed since' if changed else ''}"
 
 
+def _cache(bench: Workbench) -> tuple[bool, str]:
+    assert bench.redis is not None
+    found = keys.facts(bench.redis)
+    return True, f"{found.keys:,} keys in {found.address}, Redis {found.version}"
+
+
+def _kv(bench: Workbench) -> tuple[bool, str]:
+    assert bench.kv is not None
+    held = keys.fingerprint(bench.kv)
+    return not held.keys, str(held)
+
+
+def _jobs(bench: Workbench) -> tuple[bool, str]:
+    assert bench.broker is not None
+    return True, f"{bench.broker.dbsize():,} keys in {bench.params.source_jobs}"
+
+
+def _worker(bench: Workbench) -> tuple[bool, str]:
+    answer = httpx.get(f"{bench.params.worker_url}/health", timeout=10)
+    return answer.status_code == httpx.codes.OK, f"{bench.params.worker_url}/health says {answer.status_code}"
+
+
 CONDITIONS = (
     Condition("RD001", "Python 3.11 or later", True, "install Python 3.11 or later, then `make install`", _python),
     Condition("RD002", "The packages of environment.yml", True, "run `make install`", _packages),
@@ -136,6 +160,10 @@ CONDITIONS = (
     Condition("RD010", "Memory", False, "close other programs: a kernel needs up to 500 MB", _memory),
     Condition("RD011", "The target is empty", False, "02-schema will refuse tables that it did not make", _empty),
     Condition("RD012", "The code is committed", False, "commit first, so that the record names what ran", _commit),
+    Condition("RD013", "The cache answers", True, "correct source_cache and its password", _cache, "cache"),
+    Condition("RD014", "The KV namespace is empty", False, "04-import will refuse keys of others", _kv, "cache"),
+    Condition("RD015", "The broker of the jobs answers", True, "correct source_jobs and its password", _jobs, "jobs"),
+    Condition("RD016", "The new Worker answers", True, "deploy it, or correct worker_url", _worker, "jobs"),
 )
 RULES = {
     c.code: Rule(c.code, "ready", c.title, Severity.REFUSE if c.must else Severity.WARN, c.advice) for c in CONDITIONS
@@ -144,7 +172,8 @@ RULES = {
 
 def look(bench: Workbench, codes: tuple[str, ...]) -> list[Check]:
     """Ask the conditions of these codes; one that cannot even be asked has not been met."""
-    return [_asked(bench, condition) for condition in CONDITIONS if condition.code in codes]
+    wanted = [c for c in CONDITIONS if c.code in codes and (not c.surface or c.surface in bench.surfaces)]
+    return [_asked(bench, condition) for condition in wanted]
 
 
 def _asked(bench: Workbench, condition: Condition) -> Check:
@@ -152,8 +181,8 @@ def _asked(bench: Workbench, condition: Condition) -> Check:
     try:
         met, found = condition.ask(bench)
     except TowpathError as error:
-        met, found, step = False, error.what, error.next
-    except (OSError, httpx.HTTPError) as error:
+        met, found, step = False, f"{error.object}: {error.what}".removeprefix(": "), error.next
+    except (OSError, httpx.HTTPError, RedisError) as error:
         met, found = False, f"{type(error).__name__}: {error}"
     verdict = Verdict.PASS if met else (Verdict.FAIL if condition.must else Verdict.WARN)
     expected = "must hold" if condition.must else "should hold"

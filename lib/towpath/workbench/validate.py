@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from towpath import objects
 from towpath.checks import Comparison, Progress
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
 from towpath.workbench.workbench import Workbench
-
-DIFFERENCES = "validate/differences.jsonl"
 
 
 def rows(bench: Workbench, report: Progress) -> Comparison:
@@ -20,7 +16,7 @@ def rows(bench: Workbench, report: Progress) -> Comparison:
     bench.run.add(found.checks)
     for name, value in found.compared.items():
         bench.run.number(name, value, name)
-    _keep(bench, found, "tables")
+    bench.keep_differences(found)
     return found
 
 
@@ -30,19 +26,8 @@ def files(bench: Workbench, report: Progress) -> Comparison:
     found = objects.compare(manifest, bench.s3, bench.params.r2_bucket, report)
     bench.run.add(found.checks)
     bench.run.number("files", manifest.objects, "files")
-    _keep(bench, found, "objects")
+    bench.keep_differences(found)
     return found
-
-
-def _keep(bench: Workbench, found: Comparison, surface: str) -> None:
-    """Every difference goes into the record, not only those that the page shows."""
-    if found.differences:
-        path = bench.run.output(DIFFERENCES.replace("differences", f"{surface}-differences"))
-        with path.open("w", encoding="utf-8") as file:
-            for d in found.differences:
-                row = {s: getattr(d, s) for s in ("object", "key", "column", "kind", "expected", "found")}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        bench.run.artefact(path)
 
 
 def around_the_rows(bench: Workbench) -> None:

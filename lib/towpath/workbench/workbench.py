@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import apsw
 
-from towpath import objects, show
-from towpath.checks import Decision, Finding, Verdict
-from towpath.cloudflare import D1, Client, prices
+from towpath import keys, objects, show
+from towpath.checks import Comparison, Decision, Verdict
+from towpath.cloudflare import prices
 from towpath.cloudflare.limits import Limits
-from towpath.cloudflare.r2 import r2
 from towpath.errors import WrongUse
 from towpath.runs.attempt import Run
 from towpath.tables.census import Profile
@@ -24,14 +20,16 @@ from towpath.tables.conversion import Conversion
 from towpath.tables.export import Exporter
 from towpath.tables.load import receipt_prefix
 from towpath.tables.manifest import NAME as MANIFEST
-from towpath.tables.manifest import Manifest, read_manifest
+from towpath.tables.manifest import read_manifest
 from towpath.tables.schema import Schema
 from towpath.tables.snapshot import FILE
 from towpath.tables.target import receipts
 from towpath.workbench import references
+from towpath.workbench.ends import Ends
 from towpath.workbench.file_origin import FileOrigin
 from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
+from towpath.workbench.state import OBJECTS, SNAPSHOT, State
 
 TITLES = {
     "00-ready": "Is everything here that the move needs?",
@@ -42,83 +40,16 @@ TITLES = {
     "05-validate": "Is every cell and every byte there?",
     "06-cutover": "Freeze, delta, proof",
 }
-SNAPSHOT, OBJECTS, DECIDED, PROFILE = "snapshot", "objects.jsonl", "decided.json", "inventory/profile.json"
+PROFILE = "inventory/profile.json"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the target should hold: a snapshot of the rows, and the list of files that went with it."""
-
-    folder: Path
-    manifest: Manifest
-    exporter: Exporter
-    is_delta: bool  # made by a cutover: it changes the state before it, and is none by itself
-
-    @property
-    def objects(self) -> objects.Manifest:
-        """The files of this state."""
-        return objects.read(self.folder / OBJECTS)
-
-    @property
-    def decided(self) -> list[tuple[Finding, Decision]]:
-        """What was decided about its files."""
-        rows = json.loads((self.folder / DECIDED).read_text(encoding="utf-8"))
-        return [(Finding(**{**f, "samples": tuple(f["samples"])}), Decision(**d)) for f, d in rows]
-
-
-def keep_decided(folder: Path, decided: Sequence[tuple[Finding, Decision]]) -> None:
-    """Write down, beside a snapshot, what was decided about its files."""
-    rows = [(asdict(finding), asdict(decision)) for finding, decision in decided]
-    (folder / DECIDED).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-
-
-class Workbench:
+class Workbench(Ends):
     """Opens what the params name, when it is first asked for; `close` closes what was opened."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.params, self.root = run, run.params, run.root
-        self._stack = ExitStack()
+        super().__init__(run)
         self._banner: show.Banner | None = None
         self._open_states: dict[Path, State] = {}
-
-    # -- the two ends
-
-    @cached_property
-    def origin(self) -> Origin:
-        """Where the rows come from."""
-        return FileOrigin(self)
-
-    @property
-    def source(self) -> apsw.Connection:
-        """The rows of the source, for reading only."""
-        return self.origin.connection
-
-    @property
-    def schema(self) -> Schema:
-        """What the source declares now."""
-        return self.origin.schema
-
-    def on_close(self, step: Callable[[], object]) -> None:
-        """Do this when the phase ends."""
-        self._stack.callback(step)
-
-    @cached_property
-    def d1(self) -> D1:
-        """The target database."""
-        params = self.params
-        token = self.run.secret("cloudflare_token")
-        client = Client(params.cloudflare_api, params.cloudflare_account, token)
-        return D1(self._stack.enter_context(client), params.d1_database_id)
-
-    @cached_property
-    def s3(self) -> Any:
-        """The S3 client of the target bucket."""
-        access, secret = self.run.secret("r2_access_key"), self.run.secret("r2_secret_key")
-        if access is None or secret is None:
-            raise WrongUse("R2 needs two keys", object="params", next="name r2_access_key and r2_secret_key")
-        client = r2(self.params.r2_endpoint, access, secret)
-        self._stack.callback(client.close)
-        return client
 
     @property
     def limits(self) -> Limits:
@@ -139,13 +70,37 @@ class Workbench:
             "run": self.run.run_folder.run_id,
         }
 
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the rows come from."""
+        return FileOrigin(self)
+
+    @property
+    def source(self) -> apsw.Connection:
+        """The rows of the source, for reading only."""
+        return self.origin.connection
+
+    @property
+    def schema(self) -> Schema:
+        """What the source declares now."""
+        return self.origin.schema
+
+    @property
+    def surfaces(self) -> frozenset[str]:
+        """What this system has, as `required` and 00-ready ask it."""
+        has = {"cache": self.params.source_cache, "jobs": self.params.source_jobs}
+        kind = "server" if self.params.source_is_server else "file"
+        return frozenset([self.run.mapping.tables.mode, kind, *(name for name, there in has.items() if there)])
+
     # -- opening and closing a phase
 
     def open(self) -> None:
         """Show the banner, say which source and target this phase works on, and prove that both answer."""
         run, params = self.run, self.params
-        reads = f"{params.source_database} and {params.source_files}/"
+        reads = ", ".join(filter(None, [self.origin.name, f"{params.source_files}/", *self._servers]))
         writes = f"D1 {params.d1_database_name} ({params.d1_database_id}), R2 {params.r2_bucket}"
+        writes += f", KV {params.kv_namespace_id}" if params.source_cache else ""
+        writes += f", jobs to {params.worker_url}" if params.source_jobs else ""
         facts = [
             ("System", f"{params.system}, {params.environment}"),
             ("Source", reads),
@@ -154,9 +109,14 @@ class Workbench:
             ("Plan", run.plan.hash),
         ]
         self._banner = show.Banner(TITLES[run.phase], facts).show()
-        run.require(*required(run.phase, approved=run.approved))
+        run.require(*required(run.phase, approved=run.approved, surfaces=self.surfaces))
         if run.phase != "00-ready":
             run.identify(source=self.source_identity, target=self.target_identity)
+
+    @property
+    def _servers(self) -> list[str]:
+        cache, jobs = self.params.source_cache, self.params.source_jobs
+        return [f"cache {cache}" if cache else "", f"jobs {jobs}" if jobs else ""]
 
     @property
     def source_identity(self) -> str:
@@ -173,7 +133,8 @@ class Workbench:
     def target_identity(self) -> str:
         """The target as gates compare it."""
         params = self.params
-        return f"d1:{params.cloudflare_account or 'local'}/{params.d1_database_id} r2:{params.r2_bucket}"
+        kv = f" kv:{params.kv_namespace_id}" if params.source_cache else ""
+        return f"d1:{params.cloudflare_account or 'local'}/{params.d1_database_id} r2:{params.r2_bucket}{kv}"
 
     @property
     def fingerprint(self) -> str:
@@ -181,7 +142,8 @@ class Workbench:
         held = self.d1.facts()
         rows = sum(count for _, count in held.tables)
         files = objects.fingerprint(self.s3, self.params.r2_bucket)
-        return f"{self.target_identity} {held.name}: {len(held.tables)} tables, {rows} rows; {files.objects} objects"
+        there = f"{self.target_identity} {held.name}: {len(held.tables)} tables, {rows} rows; {files.objects} objects"
+        return there if self.kv is None else f"{there}; {keys.fingerprint(self.kv).keys} keys"
 
     def close(self, sentence: str) -> None:
         """Close the connections, take the verdict, and rewrite the banner with it."""
@@ -191,6 +153,16 @@ class Workbench:
             waived = sum(check.verdict is Verdict.WAIVED for check in self.run.checks)
             accepted = f"  {waived} accepted losses, each with its waiver." if waived else ""
             self._banner.finish(verdict, sentence + accepted)
+
+    def keep_differences(self, found: Comparison) -> None:
+        """Every difference goes into the record, not only those that the page shows."""
+        if found.differences:
+            path = self.run.output(f"validate/{found.surface}-differences.jsonl")
+            with path.open("w", encoding="utf-8") as file:
+                for d in found.differences:
+                    row = {s: getattr(d, s) for s in ("object", "key", "column", "kind", "expected", "found")}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self.run.artefact(path)
 
     # -- what earlier phases left
 
@@ -235,7 +207,7 @@ class Workbench:
     def _opened(self, folder: Path) -> State:
         if folder not in self._open_states:
             exporter = Exporter(folder / FILE, self.decisions)
-            self._stack.callback(exporter.close)
+            self.on_close(exporter.close)
             is_delta = folder in self._deltas()
             self._open_states[folder] = State(folder, read_manifest(folder), exporter, is_delta)
         return self._open_states[folder]
