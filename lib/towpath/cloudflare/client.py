@@ -125,6 +125,7 @@ class Client:
         error: type[CloudflareError] = CloudflareError,
         object: str = "",
         form: Form = "result",
+        content_type: str = "application/json",
     ) -> Any:
         """Send one request and return the envelope's `result`, the whole envelope, or the body as it came (`form`).
 
@@ -141,7 +142,7 @@ class Client:
         while True:
             attempt += 1
             try:
-                return self._once(method, target, content, query, error, name, attempt, form)
+                return self._once(method, target, content, query, error, name, attempt, form, content_type)
             except CloudflareError as failure:
                 wait = self._wait(failure, idempotent, attempt)
                 if wait is None:
@@ -159,10 +160,11 @@ class Client:
         name: str,
         attempt: int,
         form: Form,
+        content_type: str,
     ) -> Any:
         waited = self._budget.take() if self._budget else 0.0
         self._count(requests=1, bytes_sent=len(content or b""), waited=waited)
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers = {"Content-Type": content_type} if content is not None else {}
         try:
             answer = self._http.request(method, target, content=content, params=query, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as cause:

@@ -42,6 +42,7 @@ class _Proof:
     kv: KV
     notes: Notes
     clock: Clock
+    single: bool
 
     def difference(self, key: str, column: str, kind: str, expected: str, found: str) -> Difference:
         """One difference, named."""
@@ -65,7 +66,7 @@ def compare(
     """
     if by not in ("bulk", "single"):
         raise WrongUse(f"by={by!r}", next="compare by 'bulk' or by 'single'")
-    proof = _Proof(kv, receipts.read(kv).notes, clock)
+    proof = _Proof(kv, receipts.read(kv).notes, clock, by == "single")
     tally: Counter[str] = Counter()
     named: list[Difference] = []
     gone: list[str] = []
@@ -129,7 +130,7 @@ def _portions(pairs: Iterable[Pair], by: str) -> Iterator[Sequence[Pair]]:
 
 def _look(proof: _Proof, pairs: Sequence[Pair]) -> list[Difference]:
     there = [entry for entry, listed in pairs if entry is not None and listed is not None]
-    values = _values(proof.kv, there)
+    values = _values(proof, there)
     out: list[Difference] = []
     for entry, listed in pairs:
         if entry is None:
@@ -142,15 +143,15 @@ def _look(proof: _Proof, pairs: Sequence[Pair]) -> list[Difference]:
     return out
 
 
-def _values(kv: KV, entries: Sequence[Entry]) -> Mapping[str, bytes | None]:
-    if len(entries) > 1 or (entries and not entries[0].alone):
+def _values(proof: _Proof, entries: Sequence[Entry]) -> Mapping[str, bytes | None]:
+    if entries and not proof.single and not entries[0].alone:
         try:
-            texts = kv.get_texts([entry.key for entry in entries])
+            texts = proof.kv.get_texts([entry.key for entry in entries])
             return {key: text if text is None else text.encode() for key, text in texts.items()}
         except CloudflareError as error:
             if error.status != 413:  # somebody made the values larger than all of them may be together
                 raise
-    return {entry.key: kv.get(entry.key) for entry in entries}
+    return {entry.key: proof.kv.get(entry.key) for entry in entries}
 
 
 def _absent(proof: _Proof, entry: Entry) -> Difference:

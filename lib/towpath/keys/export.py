@@ -19,7 +19,7 @@ import zstandard
 from redis import Redis
 
 from towpath.checks import Progress, silent
-from towpath.cloudflare.kv import GET_BYTES, pair
+from towpath.cloudflare.kv import BASE64_BYTES, GET_BYTES, pair
 from towpath.errors import CannotFinish
 from towpath.keys.inventory import problem, too_large
 from towpath.keys.manifest import CHUNKS, KEYS, LEFT, NAME, Chunk, Entry, Lines, Manifest, whole_seconds
@@ -133,7 +133,7 @@ class _Writer:
             else:
                 self._move(rule, read)
 
-    def cut(self) -> None:
+    def cut(self, *, alone: bool = False) -> None:
         """End the chunk."""
         if not self._pairs:
             return
@@ -143,18 +143,19 @@ class _Writer:
             offset = out.tell()
             out.write(data)
         digest = hashlib.sha256(body).hexdigest()
-        chunk = Chunk(len(self.chunks), len(self._pairs), offset, len(data), len(body), digest, self._earliest)
+        chunk = Chunk(len(self.chunks), len(self._pairs), offset, len(data), len(body), digest, self._earliest, alone)
         self.chunks.append(chunk)
         self._pairs, self._size, self._earliest = [], 0, None
 
     def _move(self, rule: KeyRule, read: Read) -> None:
         made = encode(read.type, read.value)
-        if too_large(made):
+        if too_large(made, read.expires):
             self._stay("KE201", rule, read.name)
             return
         key, expiration = read.name.decode(), whole_seconds(read.expires)
         body = pair(key, made.value, expiration=expiration, metadata=made.metadata, binary=made.encoding == "binary")
-        if len(self._pairs) >= CHUNK_KEYS or self._size + len(body) > CHUNK_BYTES:
+        large = made.encoding == "binary" and len(made.value) > BASE64_BYTES
+        if large or len(self._pairs) >= CHUNK_KEYS or self._size + len(body) > CHUNK_BYTES:
             self.cut()
         digest = hashlib.sha256(made.value).hexdigest()
         alone = _alone(key, made)
@@ -165,6 +166,8 @@ class _Writer:
             self._earliest = min(expiration, self._earliest or expiration)
             if rule.ttl == "lift" and expiration - time.time() < LEAST_TTL:
                 self.findings.add("KE204", rule.pattern, key)
+        if large:
+            self.cut(alone=True)
         self.keys.add(asdict(entry))
         self.types[made.type] += 1
         self.bytes += entry.size

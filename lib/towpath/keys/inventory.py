@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from towpath.checks import Decision, Finding, Progress, silent
+from towpath.cloudflare.kv import BASE64_BYTES
 from towpath.keys import rules as rule_module
 from towpath.keys.rules import (
-    BINARY_BYTES,
     LEAST_TTL,
     NO_RULE,
     SAMPLES,
@@ -121,9 +121,10 @@ def problem(rule: KeyRule | None, look: Look) -> str:
     return ""
 
 
-def too_large(value: Encoded) -> bool:
+def too_large(value: Encoded, expires: int | None) -> bool:
     """True if KV would not take the value."""
-    return len(value.value) > (BINARY_BYTES if value.encoding == "binary" else VALUE_BYTES)
+    in_bulk_only = value.encoding == "binary" and expires is not None
+    return len(value.value) > (BASE64_BYTES if in_bulk_only else VALUE_BYTES)
 
 
 def _judge(source: Source, rule: KeyRule | None, look: Look, findings: Findings) -> None:
@@ -138,9 +139,9 @@ def _judge(source: Source, rule: KeyRule | None, look: Look, findings: Findings)
         findings.add("KE204", pattern, key)
     if look.type == "stream" and source.groups(look.name):
         findings.add("KE207", pattern, key)
-    if look.memory > MEASURED_FROM:
+    if look.memory > (BASE64_BYTES if look.type == "string" else MEASURED_FROM):
         for found in source.values([look]):
-            if found is not None and too_large(encode(found.type, found.value)):
+            if found is not None and too_large(encode(found.type, found.value), found.expires):
                 findings.add("KE201", pattern, key, f"{look.memory:,} bytes in Redis")
 
 

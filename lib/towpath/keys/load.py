@@ -6,6 +6,7 @@ what expired is left out, what is about to expire is lifted or left behind as it
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -105,7 +106,10 @@ def send(
         if only is not None or (chunk.earliest is not None and chunk.earliest < now + LEAST_TTL + ON_THE_WAY):
             ready, notes = _fitted(body, matcher, now, only)
         try:
-            if ready:
+            if ready and chunk.alone:
+                (pair,) = orjson.loads(ready)
+                kv.put_alone(pair["key"], base64.b64decode(pair["value"]), pair["metadata"])
+            elif ready:
                 kv.put(ready)
             break
         except CloudflareError as error:

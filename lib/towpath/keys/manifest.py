@@ -31,7 +31,10 @@ AGAIN = "run 03-export again; never edit an export"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One bulk put; `size` and `sha256` are of the body, `earliest` is its first expiration in seconds since 1970."""
+    """One bulk put; `size` and `sha256` are of the body, `earliest` is its first expiration in seconds since 1970.
+
+    `alone`: it holds one value that is not text and too large for a bulk put.
+    """
 
     number: int
     keys: int
@@ -40,6 +43,7 @@ class Chunk:
     size: int
     sha256: str
     earliest: int | None
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What becomes of a key, by pattern, and what can be wrong with keys on their way to KV: one code per rule, as data.
 
 Limits are KV's (developers.cloudflare.com/kv/platform/limits): key 512 bytes, value 25 MiB, 60 seconds to live at
-least; and those of its bulk write, which carries bytes that are no text as base64: 18.75 MiB of them.
+least; and one of the local runtime: it takes no more than 3 MB of bytes that are no text together with an expiry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from towpath.checks import Check, Decision, Finding, Rule, Severity, Verdict
 
 KEY_BYTES = 512
 VALUE_BYTES = 25 << 20
-BINARY_BYTES = VALUE_BYTES // 4 * 3  # its base64 has VALUE_BYTES characters
 LEAST_TTL = 60  # seconds
 RESERVED = "_towpath/"  # names in the namespace that are ours
 SAMPLES = 20  # keys named in one finding
@@ -102,7 +101,7 @@ RULES: dict[str, Rule] = {
         # inventory: values and lives
         _rule(
             "KE201",
-            "value is larger than 25 MiB as KV would hold it (18.75 MiB where it is not UTF-8)",
+            "value is larger than KV can hold: 25 MiB; 3 MB where it is not UTF-8 and has an expiry",
             _REFUSE,
             "move it to R2 in the application, or do: drop",
         ),

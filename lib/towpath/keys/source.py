@@ -100,6 +100,8 @@ class Source:
 
     def ask(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
         """Send commands together; an error that one of them meets stands in its place."""
+        if not commands:
+            return []
         with self._told(commands):
             pipeline = self._redis.pipeline(transaction=atomic)
             for command in commands:
