@@ -49,8 +49,9 @@ def take(source: apsw.Connection, folder: Path, report: Progress = silent) -> Pa
         ) from None
     finally:
         if folder.is_dir():
-            draft.unlink(missing_ok=True)
-            other.unlink(missing_ok=True)
+            for left in (draft, other):
+                left.unlink(missing_ok=True)
+                left.with_name(f"{left.name}-journal").unlink(missing_ok=True)  # SQLite's own, where it was cut off
     return path
 
 
