@@ -17,7 +17,8 @@ class Database:
     """The database `spark` through SQLAlchemy and psycopg."""
 
     def __init__(self, settings: Settings) -> None:
-        self.engine: Engine = create_engine(settings.database_url, pool_size=4)
+        # times go in and come out in UTC, whatever zone the database shows to others
+        self.engine: Engine = create_engine(settings.database_url, connect_args={"options": "-c timezone=UTC"})
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager

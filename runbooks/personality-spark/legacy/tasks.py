@@ -45,22 +45,22 @@ def celery_app(settings: Settings) -> Celery:
         timezone="UTC",
     )
 
-    @app.task(name=COMPLETED)
+    @app.task(name=COMPLETED, shared=False)
     def track_quiz_completion(quiz_id: str, completion_time: int) -> None:
         _event(settings, "completed", {"quiz_id": quiz_id, "completion_time": completion_time})
 
-    @app.task(name=SHARED)
+    @app.task(name=SHARED, shared=False)
     def track_quiz_share(quiz_id: str, channel: str) -> None:
         _event(settings, "shared", {"quiz_id": quiz_id, "channel": channel})
 
-    @app.task(name=RENDER)
+    @app.task(name=RENDER, shared=False)
     def render_card(card_id: str) -> None:
         with _session(settings) as session:
             card = session.get(ShareCard, uuid.UUID(card_id))
             if card is not None:
                 write(located(settings.data, card.path), draw_card(card_id))
 
-    @app.task(name=DIGEST)
+    @app.task(name=DIGEST, shared=False)
     def send_weekly_digest(user_id: str) -> None:
         _event(settings, "answered", {"digest_for": user_id})  # mail is out of this slice
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, or_, select
 
+from ..generator.values import END
 from ..models import PLANS, Purchase, QuizResult, ShareCard, User, UserBadge
 from .worker import NothingToChange, Worker
 
@@ -88,13 +89,10 @@ def refund(worker: Worker) -> None:
     worker.session.add(Purchase(**again, amount=-paid.amount, fee=0, purchased_at=worker.now))
 
 
-def delete_newest_purchase(worker: Worker) -> None:
-    """A purchase that failed after all; its number is not given again."""
-    newest = worker.session.scalar(select(func.max(Purchase.id)).where(Purchase.id > 2))
-    row = worker.session.get(Purchase, newest) if newest else None
-    if row is None:
-        raise NothingToChange("purchase")
-    worker.session.delete(row)
+def delete_purchase(worker: Worker) -> None:
+    """A purchase of earlier days that failed after all; its number is not given again."""
+    theirs = or_(Purchase.user_id.is_(None), Purchase.user_id.not_in(worker.away))
+    worker.session.delete(worker.pick(Purchase, theirs, Purchase.purchased_at < END))
 
 
 def award_badge(worker: Worker) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, func, select, text
 
 from ..database import Database
 from ..generator.values import END
@@ -58,7 +58,7 @@ CHANGES = (
     Change(accounts.delete_user, 1, 1),
     Change(accounts.add_purchase, 2, 5),
     Change(accounts.refund, 1, 1),
-    Change(accounts.delete_newest_purchase, 1, 0),
+    Change(accounts.delete_purchase, 1, 0),
     Change(accounts.award_badge, 2, 3),
     Change(accounts.raise_badge, 1, 2),
     Change(accounts.lose_badge, 1, 1),
@@ -110,7 +110,7 @@ def live(settings: Settings, seed: int = 7, changes: int = 200) -> Worked:
                 settings=settings,
                 cache=cache,
                 celery=celery,
-                away=list(session.scalars(select(User.id).where(User.email.like(f"%@{PLANTED_DOMAIN}")))),
+                away=list(session.scalars(select(User.id).where(User.email.cast(Text).like(f"%@{PLANTED_DOMAIN}")))),
                 now=max(END, latest.astimezone(dt.UTC)),
                 sessions=sorted(cache.scan_iter("session:*", count=1000)),
             )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import redis
 from celery import Celery
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Text, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..generator.values import new_id
@@ -71,7 +71,7 @@ class Worker:
 
     def user(self, *conditions: ColumnElement[bool]) -> User:
         """Somebody who is at work."""
-        return self.pick(User, User.email.not_like(f"%@{PLANTED_DOMAIN}"), *conditions)
+        return self.pick(User, User.email.cast(Text).not_like(f"%@{PLANTED_DOMAIN}"), *conditions)
 
     def result(self, *conditions: ColumnElement[bool], card: bool = False) -> QuizResult:
         """A result of somebody at work or of a guest, with or without a card."""
