@@ -62,7 +62,9 @@ class FaultyLine:
             wbufsize = -1  # an answer in one piece: two would wait for each other's acknowledgement
 
             def do_POST(self) -> None:
-                line._one(self, self.rfile.read(int(self.headers["Content-Length"])))
+                line._one(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+            do_GET = do_PUT = do_POST  # noqa: N815 names of http.server
 
             def log_message(self, *_: object) -> None: ...
 
@@ -93,7 +95,7 @@ class FaultyLine:
         elif what == TRANSIENT:
             self._answer(handler, 500, said(7500, "Network connection lost."))
         else:
-            status, content = self._carry_out(handler.path, body)
+            status, content = self._carry_out(handler, body)
             if what == PASS:
                 self._answer(handler, status, content)
             elif what == GATEWAY:
@@ -103,10 +105,11 @@ class FaultyLine:
                 if what == CUT:
                     self._answer(handler, status, content[: len(content) // 2], length=len(content))
 
-    def _carry_out(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def _carry_out(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
         upstream = http.client.HTTPConnection(str(self.behind.hostname), self.behind.port, timeout=60)
         try:
-            upstream.request("POST", path, body, {"Content-Type": "application/json", "Accept-Encoding": "identity"})
+            headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+            upstream.request(handler.command, handler.path, body, headers)
             answer = upstream.getresponse()
             return answer.status, answer.read()
         finally:

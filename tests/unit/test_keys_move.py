@@ -380,6 +380,18 @@ def test_a_delta_brings_the_namespace_to_the_second_export(redis_client: Redis, 
         assert proof.equal, proof.differences
 
 
+def test_deltas_follow_each_other(redis_client: Redis, kv: KV, tmp_path: Path) -> None:
+    redis_client.mset({"a": 1, "b": 1})
+    exports = [exported(redis_client, tmp_path / "0")]
+    keys.load(kv, exports[0])
+    for number in (1, 2, 3):
+        redis_client.set("a", number)
+        exports.append(exported(redis_client, tmp_path / str(number)))
+        keys.apply(kv, keys.delta(*exports[-2:]), exports[-1])
+        assert keys.compare(kv, exports[-1]).equal
+    assert keys.load(kv, exports[0]).sent == 0  # what begins again sees that its first step is done
+
+
 def test_nothing_changed_is_an_empty_delta(redis_client: Redis, tmp_path: Path) -> None:
     fill(redis_client, 50)
     first, second = exported(redis_client, tmp_path / "1"), exported(redis_client, tmp_path / "2")

@@ -101,6 +101,7 @@ def apply(kv: KV, difference: Delta, new: Manifest, report: Progress = silent, *
         report(len(keys))
     kv.delete(difference.delete)
     report(len(difference.delete))
+    receipts.write(kv, new.id, CLAIM, new.digest, Notes())  # so that the next delta may begin here
     return Applied(
         namespace=kv.namespace,
         put=len(difference.put),
