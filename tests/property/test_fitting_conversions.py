@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from towpath.fitting import conversions, postgres, source
-from towpath.fitting.proof import SETTINGS
 from towpath.local.postgresql import Postgresql
+from towpath.postgresql.connection import SETTINGS
 
 INT8 = st.integers(-(2**63), 2**63 - 1)
 MOMENT = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999)).map(str)
@@ -47,6 +47,10 @@ VALUES = {
         "text[]",
         st.lists(st.from_regex("[a-z0-9é]{1,4}", fullmatch=True), max_size=3).map(lambda v: "{" + ",".join(v) + "}"),
     ),
+    source.CHAR_ARRAY: (
+        "char(3)[]",
+        st.lists(st.from_regex("[a-z0-9]{1,3}", fullmatch=True), max_size=3).map(lambda v: "{" + ",".join(v) + "}"),
+    ),
     source.TIMESTAMPTZ: ("timestamptz", st.one_of(MOMENT, ODD_MOMENTS)),
     source.TIMESTAMP: ("timestamp", st.one_of(MOMENT, ODD_MOMENTS)),
     source.DATE: (
@@ -64,8 +68,8 @@ VALUES = {
 def server(postgresql_server: Postgresql) -> Iterator[psycopg.Connection]:
     url = postgresql_server.url("postgres")
     with psycopg.connect(url, password=postgresql_server.password, autocommit=True) as db:
-        for setting in SETTINGS:
-            db.execute(setting)
+        for setting, value in SETTINGS.items():
+            db.execute("SELECT set_config(%s, %s, false)", (setting, value))
         yield db
 
 

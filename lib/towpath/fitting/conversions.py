@@ -24,6 +24,7 @@ STORAGE = {
     source.FLOAT4: REAL,
     source.BYTEA: BLOB,
 }
+JSON_KINDS = (source.JSON, source.JSONB, source.ARRAY, source.CHAR_ARRAY)
 MOMENTS = (source.TIMESTAMPTZ, source.TIMESTAMP)
 REAL_FUNCTION = "towpath_real"  # digits -> the nearest double; SQLite's own reading of digits may be one off
 ROUND_TRIP = "towpath_is_real"  # whether a double holds these digits
@@ -181,7 +182,7 @@ def _all() -> list[Conversion]:
         out += _moments(kind)
     for kind in (source.NUMERIC, source.MONEY):
         out += _numbers(kind)
-    out += [replace(_default(kind), name="json_text") for kind in (source.JSON, source.JSONB, source.ARRAY)]
+    out += [replace(_default(kind), name="json_text") for kind in JSON_KINDS]
     whole = "({v})::bigint"
     no_integer = f"NOT ({_WHOLE} AND {_SMALL} AND CAST(CAST({{v}} AS INTEGER) AS TEXT) = {{v}})"
     for kind in (source.TEXT, source.CHAR):

@@ -1,7 +1,7 @@
 """Expressions and captured forms as PostgreSQL's SQL, over the source's own types.
 
 The proof's side.  It shares no expression with `sqlite`, nor with the capture: where PostgreSQL offers another function
-for the same thing, that one is used.  The session's settings are those of `proof.SETTINGS`.
+for the same thing, that one is used.  The session's settings are those of `postgresql.connection`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ FORMS = {
     source.JSON: "({v})::text",
     source.JSONB: "({v})::text",
     source.ARRAY: "(array_to_json({v}))::text",
+    source.CHAR_ARRAY: "(array_to_json(({v})::text[]))::text",
     source.TIME: "({v})::text",
     source.INTERVAL: "({v})::text",
     source.OTHER: "({v})::text",

@@ -14,6 +14,7 @@ from towpath.postgresql.relations import Column as PostgresqlColumn
 
 BOOLEAN, INTEGER, REAL, FLOAT4, NUMERIC, MONEY = "boolean", "integer", "real", "float4", "numeric", "money"
 TEXT, CHAR, UUID, JSON, JSONB, ARRAY, OTHER = "text", "char", "uuid", "json", "jsonb", "array", "other"
+CHAR_ARRAY = "char array"  # of char(n): its elements are captured without their padding
 TIMESTAMPTZ, TIMESTAMP, DATE, TIME, INTERVAL, BYTEA = "timestamptz", "timestamp", "date", "time", "interval", "bytea"
 
 BASES = {
@@ -105,4 +106,6 @@ def source_of(catalog: Catalog) -> Source:
 
 def kind_of(column: PostgresqlColumn) -> str:
     """The kind of a PostgreSQL column."""
-    return ARRAY if column.array else BASES.get(column.base, OTHER)
+    if column.array:
+        return CHAR_ARRAY if column.base == "bpchar[]" else ARRAY
+    return BASES.get(column.base, OTHER)
