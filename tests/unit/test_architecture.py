@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"checks", "errors", "cloudflare"},
     "objects": {"checks", "errors"},
     "keys": {*WORDS, "cloudflare"},
+    "jobs": {*WORDS, "cloudflare"},
     "postgresql": WORDS,
     "fitting": {"checks", "errors", "tables", "postgresql"},
     "plan": {*WORDS, "tables.rules", "objects.rules", "keys.rules", "jobs.rules", "fitting.rules", "fitting.spec"},

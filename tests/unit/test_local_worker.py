@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from helpers.census import look
+from helpers.worker_side import migrations
 
 from towpath.cloudflare import D1
 from towpath.errors import BadInput
@@ -37,19 +38,12 @@ def folder(root: Path) -> Path:
     return found
 
 
-def migrations(folder: Path) -> list[str]:
-    """The statements of every migration, in order; none of them holds a semicolon inside."""
-    files = sorted((folder / "migrations").glob("*.sql"))
-    texts = [re.sub(r"--[^\n]*", "", file.read_text(encoding="utf-8")) for file in files]
-    return [statement.strip() for text in texts for statement in text.split(";") if statement.strip()]
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, root: Path, folder: Path) -> Iterator[Runtime]:
     state = State(tmp_path_factory.mktemp("worker"))
     with start(SYSTEM, "local", 0, root=root, state=state, worker=folder, deadline=120.0, **NAMES) as running:
         with running.client() as client:
-            D1(client, "ps").batch(migrations(folder))
+            D1(client, "ps").batch(migrations(root))
         yield running
 
 
@@ -227,8 +221,8 @@ def test_the_worker_type_checks(root: Path, folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_row_types_are_those_of_the_migrations(folder: Path) -> None:
-    looked = look("".join(f"{statement};\n" for statement in migrations(folder)))
+def test_the_row_types_are_those_of_the_migrations(root: Path, folder: Path) -> None:
+    looked = look("".join(f"{statement};\n" for statement in migrations(root)))
     made = row_types(convert(looked.schema, looked.profile, looked.decided()), looked.profile)
     assert (folder / "src" / "rows.d.ts").read_text(encoding="utf-8") == made
 
