@@ -157,11 +157,11 @@ def prove_files(bench: Workbench, report: Progress) -> Comparison:
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:
     """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far."""
-    version = bench.origin.version()
-    found = "unchanged" if version == freeze.version else "changed by another connection"
+    unchanged = not freeze.approved or bench.origin.unwritten(freeze.version)
+    found = "unchanged" if unchanged else "changed by another connection"
     seconds = time.monotonic() - freeze.started
     if freeze.approved:
-        _report(bench, "CU102", "source", "unchanged", f"{found} since {freeze.at}", version == freeze.version)
+        _report(bench, "CU102", "source", "unchanged", f"{found} since {freeze.at}", unchanged)
         budget = 60 * bench.run.plan.runbook.step(bench.run.phase).minutes
         _report(bench, "CU104", "freeze", f"under {budget} s", f"{seconds:.1f} s", seconds < budget)
         bench.run.number("freeze_seconds", round(seconds, 3), "s")

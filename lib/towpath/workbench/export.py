@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from towpath import objects
-from towpath.checks import Progress
+from towpath.checks import Comparison, Progress
 from towpath.tables.acceptance import exported
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
@@ -33,6 +33,18 @@ def rows(bench: Workbench, exporter: Exporter, report: Progress) -> Manifest:
     _parked(bench, exporter, made)
     bench.run.number("rows", made.rows, "rows")
     return made
+
+
+def prove(bench: Workbench, exporter: Exporter, made: Manifest | None, report: Progress) -> Comparison | None:
+    """Hold the exported pages against the source's own values; `report` counts rows.
+
+    None where the snapshot is the source's own copy of itself, and in a dry run that exported nothing.
+    """
+    found = bench.origin.prove(exporter, made, report) if made is not None else None
+    if found is not None:
+        bench.run.add(found.checks)
+        bench.keep_differences(found)
+    return found
 
 
 def _parked(bench: Workbench, exporter: Exporter, made: Manifest) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.fitting.fitted import Fitted
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import leaving_orphans, schema_unchanged
 from towpath.tables.conversion import Conversion
@@ -130,6 +131,19 @@ class FileOrigin:
         schema = schema or self.schema
         return schema_unchanged(self.bench.run.read_json(STRUCTURE)["digest"], schema, schema_digest(schema))
 
+    def judge_fit(self, report: Progress) -> None:
+        """Nothing: the target's schema is made from this one."""
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """None: every column goes to the column of its name."""
+        return None
+
+    @property
+    def declared(self) -> Schema:
+        """The source's own schema."""
+        return self.schema
+
     def conversion(self, schema: Schema) -> Conversion:
         """The schema of D1 from the source's own, and the census."""
         return convert(schema, self.bench.profile, self.bench.decisions, self.bench.limits)
@@ -160,3 +174,7 @@ class FileOrigin:
             return (commits,)
         files = [file for file in (self.path, self.path.with_name(self.path.name + "-wal")) if file.exists()]
         return (commits, *(number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)))
+
+    def unwritten(self, since: tuple[int, ...]) -> bool:
+        """Whether nobody wrote since."""
+        return self.version() == since

@@ -1,4 +1,4 @@
-"""What a reader of a notebook sees of a running application's cache and queued jobs; one line where there are none."""
+"""What a reader sees of a server's rows, its cache and its queued jobs; one line for what a system lacks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ from collections import Counter
 
 from towpath import jobs, keys, show
 from towpath.checks import Comparison
+from towpath.fitting.fitted import (
+    COMPUTED,
+    DEFAULTED,
+    DROPPED,
+    EMPTY,
+    FILLED,
+    GENERATED,
+    LEFT,
+    MAPPED,
+    UNFILLED,
+    UNMAPPED,
+    USED,
+    Fitted,
+)
+from towpath.tables.manifest import Manifest
 from towpath.workbench.panels import comparison, sentence
 from towpath.workbench.workbench import Workbench
 
@@ -98,3 +113,36 @@ def jobs_exported(made: jobs.Exported | None) -> show.Shown:
         f"{total.jobs:,} jobs: {total.sent:,} to hand over, {total.parked:,} parked in the record, "
         f"{total.done:,} done before."
     )
+
+
+def fit_of_source(fitted: Fitted | None) -> show.Shown:
+    """What becomes of every source column, what is wrong first."""
+    if fitted is None:
+        return sentence("The target's schema is made from the source's: every column goes to the column of its name.")
+    order = (UNMAPPED, DROPPED, LEFT, COMPUTED, USED, MAPPED)
+    found = sorted(fitted.sources, key=lambda a: (order.index(a.outcome), a.table))
+    rows = [(a.table, a.column or "(whole table)", a.type, a.outcome, a.into, a.reason) for a in found]
+    counts = Counter(a.outcome for a in found)
+    title = f"{len(rows)} source columns: {', '.join(f'{n} {what}' for what, n in counts.items())}"
+    return show.table(rows, ("Table", "Column", "Type", "Outcome", "Goes to", "Why"), title, numeric=())
+
+
+def fit_of_target(fitted: Fitted | None) -> show.Shown:
+    """Where every target column comes from, what is wrong first."""
+    if fitted is None:
+        return sentence("Nothing is filled in that the source does not hold.")
+    order = (UNFILLED, EMPTY, DEFAULTED, GENERATED, FILLED)
+    found = sorted(fitted.targets, key=lambda a: (order.index(a.outcome), a.table))
+    rows = [(a.table, a.column, a.type, a.outcome, a.by) for a in found]
+    counts = Counter(a.outcome for a in found)
+    title = f"{len(rows)} target columns: {', '.join(f'{n} {what}' for what, n in counts.items())}"
+    return show.table(rows, ("Table", "Column", "Type", "Outcome", "By"), title, numeric=())
+
+
+def proved(found: Comparison | None, made: Manifest | None) -> show.Shown:
+    """The source's own values against the exported pages."""
+    if made is None:
+        return sentence("Dry run: nothing was exported.")
+    if found is None:
+        return sentence("The snapshot is SQLite's own backup of the file: nothing lies between them that could err.")
+    return comparison(found)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import apsw
 
 from towpath.checks import Check, Comparison, Progress
+from towpath.fitting.fitted import Fitted
 from towpath.tables.conversion import Conversion
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
@@ -69,6 +70,17 @@ class Origin(Protocol):
     def unchanged(self) -> Check:
         """Whether the source still declares what the inventory saw."""
 
+    def judge_fit(self, report: Progress) -> None:
+        """Whether every row fits into a schema that somebody else wrote; nothing where it is made from the source's."""
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """How the rows go into a schema that somebody else wrote; None where it is made from the source's."""
+
+    @property
+    def declared(self) -> Schema:
+        """The schema that the conversion is held against."""
+
     def conversion(self, schema: Schema) -> Conversion:
         """The target's schema."""
 
@@ -84,3 +96,6 @@ class Origin(Protocol):
 
     def version(self) -> tuple[int, ...]:
         """A value that changes with every write to the source."""
+
+    def unwritten(self, since: tuple[int, ...]) -> bool:
+        """Whether nobody wrote since `version` was that."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from towpath.checks import Progress
+from towpath.fitting.fitted import Fitted
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import check
 from towpath.tables.conversion import Conversion
@@ -21,8 +23,14 @@ def converted(bench: Workbench) -> Conversion:
 
 def prove_conversion(bench: Workbench, conversion: Conversion) -> None:
     """Create the target's schema in memory under D1's rules, and read back what it declares."""
-    bench.run.add(prove(conversion, bench.schema, bench.limits))
+    bench.run.add(prove(conversion, bench.origin.declared, bench.limits))
     bench.run.judge(conversion.findings(), table_rules.RULES, ["TB3"])
+
+
+def fitted(bench: Workbench, report: Progress) -> Fitted | None:
+    """How the source goes into a schema that somebody else wrote, every finding judged; `report` counts rows."""
+    bench.origin.judge_fit(report)
+    return bench.origin.fitted
 
 
 def write_files(bench: Workbench, conversion: Conversion) -> list[str]:
@@ -30,7 +38,7 @@ def write_files(bench: Workbench, conversion: Conversion) -> list[str]:
     texts = {
         TABLES: conversion.migration_tables(),
         AFTER: conversion.migration_after(),
-        TYPES: row_types(conversion, bench.profile),
+        TYPES: row_types(conversion, bench.profile if bench.origin.fitted is None else None),
     }
     for name, text in texts.items():
         path = bench.run.output(name)

@@ -29,6 +29,7 @@ from towpath.workbench.ends import Ends
 from towpath.workbench.file_origin import FileOrigin
 from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
+from towpath.workbench.server_origin import ServerOrigin
 from towpath.workbench.state import OBJECTS, SNAPSHOT, State
 
 TITLES = {
@@ -73,7 +74,7 @@ class Workbench(Ends):
     @cached_property
     def origin(self) -> Origin:
         """Where the rows come from."""
-        return FileOrigin(self)
+        return ServerOrigin(self) if self.params.source_is_server else FileOrigin(self)
 
     @property
     def source(self) -> apsw.Connection:

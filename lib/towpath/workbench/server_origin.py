@@ -1,0 +1,274 @@
+"""Rows from a PostgreSQL server: captured in one transaction, fitted into the target's schema, proved by the server.
+
+The capture holds the source as it was; the shaped file beside it holds the rows as they must arrive, and is what all
+later phases call the snapshot.  docs/decisions/0008 says why there are two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.errors import BadInput
+from towpath.fitting.adopt import adopted
+from towpath.fitting.fitted import Fitted
+from towpath.fitting.proof import prove
+from towpath.fitting.shape import Shaped
+from towpath.postgresql.capture import capture, open_capture
+from towpath.postgresql.catalog import Catalog, flat
+from towpath.postgresql.connection import connect
+from towpath.postgresql.reflect import read_catalog
+from towpath.postgresql.snapshot import Snapshot
+from towpath.tables import rules as table_rules
+from towpath.tables.acceptance import check, leaving_orphans
+from towpath.tables.conversion import Conversion
+from towpath.tables.export import Exporter
+from towpath.tables.findings import find
+from towpath.tables.manifest import Manifest
+from towpath.tables.orphans import Orphans
+from towpath.tables.schema import Schema, reflect
+from towpath.tables.snapshot import FILE
+from towpath.workbench.references import Column
+from towpath.workbench.server_fit import ServerFit, read_target
+
+if TYPE_CHECKING:
+    from towpath.workbench.workbench import Workbench
+
+STRUCTURE, CAPTURE = "inventory/schema.json", "inventory/capture.sqlite"
+# What the census of a capture can say: declared types are PostgreSQL's, and its own findings speak of them.
+VALUES = ("TB102", "TB106", "TB201", "TB205", "TB211")
+COUNTERS_SECONDS = 11.0  # a session that is idle reports what it wrote after 10 (pgstat.c, PGSTAT_IDLE_INTERVAL)
+
+
+class ServerOrigin:
+    """A PostgreSQL database; see `towpath.workbench.origin.Origin`."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self._snapshot: Snapshot | None = None
+        self._shaped: Shaped | None = None
+
+    @property
+    def name(self) -> str:
+        """The server and its database."""
+        return self.bench.params.source_database
+
+    # -- the server
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What the database declares now."""
+        with closing(self._connect()) as connection:
+            return read_catalog(connection)
+
+    def _connect(self) -> Any:
+        return connect(self.name, self.bench.run.secret("source_password"))
+
+    def _ask(self, sql: str) -> tuple[Any, ...]:
+        with closing(self._connect()) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+        assert row is not None
+        return tuple(row)
+
+    @property
+    def identity(self) -> str:
+        """Server, database, and a digest of what it declares."""
+        return self.catalog.identity
+
+    @cached_property
+    def bytes(self) -> int:
+        """The database on disk, as often as the record will hold it: a capture and a shaped file beside each other."""
+        return 2 * int(self._ask("SELECT pg_database_size(current_database())")[0])
+
+    @property
+    def pages(self) -> int | None:
+        """The rows that the last statistics counted."""
+        return sum(max(table.estimated_rows, 0) for table in self.catalog.moving) or None
+
+    @property
+    def unit(self) -> str:
+        """Rows."""
+        return "rows"
+
+    def answers(self) -> str:
+        """Version and tables."""
+        return f"PostgreSQL {self.catalog.version}, {len(self.catalog.moving)} tables"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What the server says of itself."""
+        found = self.catalog
+        return [
+            ("server", self.name),
+            ("version", found.version),
+            ("database", f"{found.database}, {self.bytes // 2:,} bytes"),
+            ("encoding, collation", f"{found.encoding}, {found.collation}"),
+            ("tables", f"{len(found.moving)}"),
+            ("sequences, views, functions", f"{len(found.sequences)}, {len(found.views)}, {len(found.functions)}"),
+        ]
+
+    def recorded(self) -> dict[str, Any]:
+        """The same for the manifest."""
+        return dict(self.facts()) | {"taken_at": self._snapshot.taken_at if self._snapshot else ""}
+
+    # -- the inventory
+
+    def look(self, report: Progress) -> list[Check]:
+        """Read every row in one transaction into a file of the record; `report` counts rows."""
+        path = self.bench.run.output(CAPTURE)
+        with self._new_snapshot() as snapshot:
+            catalog = snapshot.read_catalog()
+            found = capture(snapshot, catalog, path, report)
+        self.bench.run.write_json(STRUCTURE, {"digest": catalog.digest, "tables": len(catalog.moving)})
+        self.bench.run.artefact(path)
+        failed = [f"{table.source}: {table.error}" for table in found.failed]
+        told = "; ".join(failed[:5]) or f"{found.rows:,} rows of {len(found.tables)} tables"
+        step = "" if not failed else "grant SELECT on them to this user, or leave them out of the database"
+        verdict = Verdict.FAIL if failed else Verdict.PASS
+        return [Check("TB100", "tables", "source", "every row can be read", told, verdict, step)]
+
+    def _new_snapshot(self) -> Snapshot:
+        return Snapshot(self.name, self.bench.run.secret("source_password"))
+
+    @cached_property
+    def connection(self) -> apsw.Connection:
+        """What the inventory captured."""
+        db = open_capture(self.bench.run.input(CAPTURE))
+        self.bench.on_close(db.close)
+        return db
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the capture declares: names and keys."""
+        return reflect(self.connection)
+
+    def references(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """Columns of the target as the capture calls them, through the rules of mapping.yaml."""
+        return [found for column in columns for found in self._read_from(column)]
+
+    def _read_from(self, column: Column) -> list[Column]:
+        rules = [rule for rule in self.bench.run.mapping.tables.fitted.tables if rule.target == column.table]
+        found = []
+        for rule, into in [(rule, rule.columns.get(column.column)) for rule in rules]:
+            if into is not None and into.source is not None:
+                old = into.rewrite.old if into.rewrite and column.url.startswith(into.rewrite.new) else ""
+                url = old + column.url[len(into.rewrite.new) :] if into.rewrite and old else column.url
+                schema, _, name = rule.source.rpartition(".")
+                found.append(Column(flat(schema, name), into.source, url))
+        return found or ([column] if not rules else [])
+
+    def judge(self, orphans: Sequence[Orphans]) -> None:  # noqa: ARG002 - PostgreSQL enforces its foreign keys
+        """What the server declares and holds that D1 cannot; sizes and numbers by the census of the capture."""
+        bench = self.bench
+        values = find(self.schema, bench.profile, (), bench.limits)
+        bench.run.judge([f for f in values if f.code in VALUES], table_rules.RULES, VALUES)
+
+    def unchanged(self) -> Check:
+        """Whether the database declares what the inventory saw."""
+        before = self.bench.run.read_json(STRUCTURE)["digest"]
+        same = before == self.catalog.digest
+        told = "as the inventory saw it" if same else "changed since the inventory"
+        return check("TB410", "source", "the schema that the inventory saw", told, same)
+
+    # -- the fit
+
+    @cached_property
+    def fit(self) -> ServerFit:
+        """How the rows go into a schema that somebody else wrote."""
+        return ServerFit(self.bench, self.catalog)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The same as a value."""
+        return self.fit.fitted
+
+    def judge_fit(self, report: Progress) -> None:
+        """Every column accounted for; what is lost; and every row that the target would refuse.  Counts rows."""
+        self.fit.judge(self.bench.run.input(CAPTURE), report)
+
+    @property
+    def declared(self) -> Schema:
+        """What the migrations declare."""
+        return self.fit.target
+
+    def conversion(self, schema: Schema) -> Conversion:  # noqa: ARG002
+        """The target's schema, as its authors wrote it."""
+        return adopted(read_target(self.bench))
+
+    # -- snapshots
+
+    def take(self, folder: Path, report: Progress) -> Path:
+        """Capture and shape one moment of the database; `report` counts rows.
+
+        The transaction stays open until `prove` has asked the server itself.  Raises BadInput when the schema is not
+        what the inventory saw, or rows break a constraint of the target; those are named among the checks.
+        """
+        run = self.bench.run
+        self._snapshot = self._new_snapshot().__enter__()
+        self.bench.on_close(self._let_go)
+        catalog = self._snapshot.read_catalog()
+        if catalog.digest != run.read_json(STRUCTURE)["digest"]:
+            run.add([self.unchanged()])
+            what, step = "the schema is not what the inventory saw", "begin again with 01-inventory"
+            raise BadInput(what, object=self.name, next=step, code="TB410")
+        self.__dict__["catalog"] = catalog
+        path = folder / "capture.sqlite"
+        captured = capture(self._snapshot, catalog, path, report)
+        if captured.failed:
+            first = captured.failed[0]
+            raise BadInput(first.error, object=first.source, next="grant SELECT on it, then run the phase again")
+        self.__dict__.pop("fit", None)
+        self._shaped = self.fit.shape(path, folder / FILE)
+        return self._shaped.path
+
+    def judge_snapshot(self, exporter: Exporter) -> None:
+        """Rows read = rows shaped + rows parked; no row that the target would refuse."""
+        run = self.bench.run
+        assert self._shaped is not None
+        run.add([self.unchanged(), *self._shaped.checks])
+        run.check("FT300", "tables", "rows", "no row breaks a constraint of the target", "none does", True)
+        run.add(leaving_orphans(exporter))
+
+    def prove(self, exporter: Exporter, manifest: Manifest, report: Progress) -> Comparison | None:
+        """PostgreSQL's own values, through the mapping, against the exported pages; ends the transaction."""
+        assert self._snapshot is not None
+        found = prove(self._snapshot, self.fit.filled()[0], manifest, exporter.db, exporter.relations, report)
+        self._let_go()
+        return found
+
+    def _let_go(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.__exit__(None, None, None)
+            self._snapshot = None
+
+    # -- the freeze
+
+    def version(self) -> tuple[int, ...]:
+        """The next transaction's number, and what the counters of all tables say was written."""
+        row = self._ask(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
+            " (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables),"
+            " (SELECT coalesce(sum(relfilenode::bigint), 0)::bigint FROM pg_class WHERE relkind = 'r' AND oid >= 16384)"
+        )
+        return tuple(int(value) for value in row)
+
+    def unwritten(self, since: tuple[int, ...]) -> bool:
+        """Whether nobody wrote since.
+
+        A new transaction may be the server's own, which analyses tables by itself: then the counters decide, once every
+        session must have reported.
+        """
+        end = time.monotonic() + COUNTERS_SECONDS
+        while (now := self.version()) != since:
+            if now[1:] != since[1:]:
+                return False
+            if time.monotonic() >= end:
+                return True
+            time.sleep(0.5)
+        return True
