@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from towpath.cli import local
 from towpath.cli.command import run_command
 from towpath.cloudflare import D1, Client
+from towpath.local import State, status
+from towpath.local.processes import marked
 
 WHO = ["toy", "--env", "local"]
 
@@ -48,6 +52,26 @@ def test_the_runtime_of_a_system_goes_up_is_found_emptied_and_stopped(
     assert said("down") == "stopped\n"
     assert said("down") == "was not up\n"
     assert said("status", code=2) == "down\n"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_runtime_that_fails_its_proof_is_stopped_again(
+    toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof asks for a bucket that this runtime does not have; one that was up before stays as it was."""
+    real = local.selftest
+    monkeypatch.setattr(local, "selftest", lambda runtime, root: real(replace(runtime, bucket="nobodys"), root))
+    state = State.of(toy.root, "toy", "local")
+    assert run_command(["local", "up", *WHO]) == 2
+    assert "does not behave as measured" in capsys.readouterr().err
+    assert status(state).line == "down"
+    assert marked(state.folder) == []
+    monkeypatch.setattr(local, "selftest", real)
+    assert run_command(["local", "up", *WHO]) == 0
+    before = status(state)
+    monkeypatch.setattr(local, "selftest", lambda runtime, root: real(replace(runtime, bucket="nobodys"), root))
+    assert run_command(["local", "up", *WHO]) == 2
+    assert status(state) == before
 
 
 def test_two_ports_are_refused(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:

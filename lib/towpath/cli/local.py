@@ -38,7 +38,8 @@ def up(
 ) -> None:
     """Start the runtime, and prove it.
 
-    It must behave as Towpath was measured against. It runs on until `towpath local down`.
+    It must behave as Towpath was measured against; one that does not is stopped again. It runs on until
+    `towpath local down`.
 
     \b
     Examples:
@@ -58,7 +59,12 @@ def up(
         namespace=params.kv_namespace_id,
         worker=worker_folder(root, system),
     )
-    proofs = selftest(runtime, root)
+    try:
+        proofs = selftest(runtime, root)
+    except BaseException:
+        if is_new:  # nobody should find it up, and take it for one that was proved
+            stop(runtime.state)
+        raise
     typer.echo(f"{'started' if is_new else 'already up'}: port {runtime.port}, pid {runtime.pid}")
     proved = "D1, R2 and the queues" if runtime.worker else "D1 and R2"
     typer.echo(f"proved   {len(proofs)} facts about {proved}")
