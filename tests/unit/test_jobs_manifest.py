@@ -133,6 +133,7 @@ def test_every_id_is_done_sent_or_parked_exactly_once(
     assert json.loads(entries[plain].body or "")[:2] == [[1], {"name": "é"}]
     assert "\\u00e9" in (entries[plain].body or "")  # Celery's own text, not ours
     assert entries[later].eta == (now + dt.timedelta(hours=30)).isoformat(timespec="microseconds")
+    assert entries[held].expires is None
     assert entries[noise].raw == "bm8gam9i"
     assert [str(check.verdict) for check in made.checks] == ["PASS"]
     assert made.findings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shutil
 import subprocess
@@ -173,6 +174,21 @@ def test_a_job_with_an_eta_is_kept_at_once(enqueue: Callable[..., httpx.Response
     assert len(rows(d1, "SELECT id FROM received_jobs WHERE id = 'in-a-year'", 1)) == 1
 
 
+def test_a_job_is_sent_on_until_it_is_due_and_does_not_run_when_it_has_expired(
+    enqueue: Callable[..., httpx.Response], served: Runtime
+) -> None:
+    def at(seconds: float) -> str:
+        return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
+
+    due = job("due-soon", eta=at(2.5), expires=at(3600))
+    assert enqueue(job("expired", expires=at(-1)), job("at-once"), due).status_code == 202
+    deadline, ran = time.monotonic() + 60, []
+    while "due-soon" not in ran and time.monotonic() < deadline:
+        time.sleep(0.05)
+        ran = re.findall(r"job (expired|at-once|due-soon) runs", served.state.log.read_text(encoding="utf-8"))
+    assert ran == ["at-once", "due-soon"]
+
+
 def test_a_task_that_nobody_knows_ends_in_the_dead_letter_queue(
     enqueue: Callable[..., httpx.Response], d1: D1, served: Runtime
 ) -> None:
@@ -194,6 +210,7 @@ def test_a_task_that_nobody_knows_ends_in_the_dead_letter_queue(
         ([job("a"), job("a")], 400, "the same id"),
         ([job("a", delay_seconds=86_401)], 400, "delay_seconds is not a whole number"),
         ([job("a", eta="tomorrow")], 400, "eta is not a time"),
+        ([job("a", expires=7)], 400, "expires is not a time"),
         ([job("a", body="x" * 127_950)], 413, "128000 are allowed"),
         ([job(f"{n}") for n in range(1001)], 413, "more than 1000 jobs"),
         (["a"], 400, "job 0: not an object"),

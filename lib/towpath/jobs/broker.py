@@ -66,7 +66,7 @@ class Broker:
         """Queues that Celery has bound, with the exchanges and routing keys that lead to each."""
         found: dict[str, set[str]] = {}
         pattern = self._key("_kombu.binding.*")
-        for key in self._attempt(lambda: list(self._redis.scan_iter(match=pattern, count=1000, _type="set"))):
+        for key in self._attempt(lambda: list(self._redis.scan_iter(match=pattern, count=1000))):
             match = _BINDING.fullmatch(key.removeprefix(self._prefix.encode()))
             for member in self._attempt(partial(self._redis.smembers, key)):
                 parts = member.decode("utf-8", "replace").split(STEP)

@@ -9,10 +9,10 @@ import orjson
 from towpath.jobs.message import Job
 
 
-def item(id: str, queue: str, task: str, body: str, eta: str | None) -> dict[str, str]:
-    """A job as the route takes it; `eta` in ISO 8601, None for a job without one."""
-    plain = {"id": id, "queue": queue, "task": task, "body": body}
-    return plain if eta is None else plain | {"eta": eta}
+def item(id: str, queue: str, task: str, body: str, eta: str | None, expires: str | None) -> dict[str, str]:
+    """A job as the route takes it; both times in ISO 8601, None where the job has none."""
+    plain = {"id": id, "queue": queue, "task": task, "body": body, "eta": eta, "expires": expires}
+    return {key: value for key, value in plain.items() if value is not None}
 
 
 def when(time: dt.datetime | None) -> str | None:
@@ -22,4 +22,4 @@ def when(time: dt.datetime | None) -> str | None:
 
 def size(job: Job) -> int:
     """Bytes of its message: the JSON that the Worker sends is the JSON that is written here."""
-    return len(orjson.dumps(item(job.id, job.queue, job.task, job.body, when(job.eta))))
+    return len(orjson.dumps(item(job.id, job.queue, job.task, job.body, when(job.eta), when(job.expires))))

@@ -98,8 +98,8 @@ def _entry(message: Job | Unreadable, job: Seen, decisions: Sequence[Decision]) 
     if isinstance(message, Unreadable):
         raw = base64.b64encode(message.raw).decode()
         return Entry(job.id, job.queue, job.task, job.state, Disposition.PARK, f"{why} ({message.why})", raw=raw)
-    eta = when(message.eta)
-    return Entry(job.id, job.queue, job.task, job.state, disposition, why, eta, message.body)
+    eta, expires = when(message.eta), when(message.expires)
+    return Entry(job.id, job.queue, job.task, job.state, disposition, why, eta, expires, message.body)
 
 
 def _disposition(job: Seen, decisions: Sequence[Decision]) -> tuple[Disposition, str]:

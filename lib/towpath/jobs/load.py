@@ -72,7 +72,7 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[dict[str, str]]]:
     batch: list[dict[str, str]] = []
     size = 0
     for entry in entries:
-        one = item(entry.id, entry.queue, entry.task, entry.body or "", entry.eta)
+        one = item(entry.id, entry.queue, entry.task, entry.body or "", entry.eta, entry.expires)
         length = len(orjson.dumps(one))
         if batch and (len(batch) == MOST_JOBS or size + length > MOST_BYTES):
             yield batch

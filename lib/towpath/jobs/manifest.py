@@ -41,7 +41,8 @@ class Entry:
     """One job.
 
     `body` is Celery's own text, None where it could not be read or is not needed any more; `raw` the whole message in
-    base64 where it could not be read.  `eta` in ISO 8601; `why` says what led to the disposition, "" for a plain job.
+    base64 where it could not be read.  `eta` and `expires` in ISO 8601; `why` says what led to the disposition, "" for
+    a plain job.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Entry:
     disposition: Disposition
     why: str = ""
     eta: str | None = None
+    expires: str | None = None
     body: str | None = None
     raw: str | None = None
 

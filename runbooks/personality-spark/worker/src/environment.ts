@@ -7,4 +7,5 @@ export interface Environment {
   DLQ: Queue<unknown>;
   ENQUEUE_TOKEN?: string;
   ENVIRONMENT: string;
+  DEAD_LETTER_QUEUE: string; // its name, by which the consumer of both queues knows it
 }

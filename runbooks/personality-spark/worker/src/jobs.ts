@@ -1,13 +1,17 @@
 // A job on its way: what /enqueue takes, what a message holds, what the consumer keeps.
 import { isRecord } from './answers';
 
-/** `body` is the text that Celery kept (arguments as JSON), never parsed on its way.  `eta`: not before this time. */
+/**
+ * `body` is the text that Celery kept (arguments as JSON), never parsed on its way.  `eta`: not before this time;
+ * `expires`: not after that.
+ */
 export interface Job {
   id: string;
   queue: string;
   task: string;
   body: string;
   eta?: string;
+  expires?: string;
 }
 
 /** The tasks that this Worker can run.  All are stubs: what they did stands in the legacy side's tasks. */
@@ -23,15 +27,19 @@ export const LONGEST_DELAY = 86_400; // seconds, developers.cloudflare.com/queue
 /** The value as a job; a text that says why it is none. */
 export function asJob(value: unknown): Job | string {
   if (!isRecord(value)) return 'not an object';
-  const { id, queue, task, body, eta } = value;
+  const { id, queue, task, body } = value;
   for (const [name, text] of Object.entries({ id, queue, task })) {
     if (typeof text !== 'string' || text === '') return `${name} is not a text`;
   }
   if (typeof body !== 'string') return 'body is not a text';
   const job: Job = { id: id as string, queue: queue as string, task: task as string, body };
-  if (eta === undefined || eta === null) return job;
-  if (typeof eta !== 'string' || Number.isNaN(Date.parse(eta))) return 'eta is not a time in ISO 8601';
-  return { ...job, eta };
+  for (const name of ['eta', 'expires'] as const) {
+    const time = value[name];
+    if (time === undefined || time === null) continue;
+    if (typeof time !== 'string' || Number.isNaN(Date.parse(time))) return `${name} is not a time in ISO 8601`;
+    job[name] = time;
+  }
+  return job;
 }
 
 /** Seconds from now until the job may run, at most what a message may be delayed. */
