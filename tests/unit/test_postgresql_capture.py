@@ -270,10 +270,10 @@ def test_values_at_the_edges(postgresql_server: Postgresql, postgresql_url: str,
 @pytest.mark.parametrize(
     ("sql", "what"),
     [
-        ('CREATE TABLE a (x int); CREATE TABLE "A" (x int)', "have one name in SQLite"),
-        ("CREATE SCHEMA s; CREATE TABLE s.t (x int); CREATE TABLE s_t (x int)", "have one name in SQLite"),
-        ('CREATE TABLE t (x int, "X" int)', "two of its columns differ only in capitals"),
-        ("CREATE TABLE sqlite_things (x int)", "belong to SQLite, Cloudflare or Towpath"),
+        ('CREATE TABLE a (x int); CREATE TABLE "A" (x int)', "PG102 .* both become"),
+        ("CREATE SCHEMA s; CREATE TABLE s.t (x int); CREATE TABLE s_t (x int)", "PG102 .* both become"),
+        ('CREATE TABLE t (x int, "X" int)', "PG103 .*columns that differ only in capitals"),
+        ("CREATE TABLE sqlite_things (x int)", "PG104 .*belongs to SQLite, Cloudflare or Towpath"),
     ],
 )
 def test_names_that_one_file_cannot_hold(

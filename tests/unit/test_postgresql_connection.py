@@ -111,6 +111,7 @@ def test_a_database_that_does_not_know_its_characters(postgresql_server: Postgre
     try:
         found = refusal(postgresql_server.url(name), postgresql_server.secret)
         assert isinstance(found, BadInput)
+        assert found.code == "PG101"
         assert "SQL_ASCII" in found.line
     finally:
         run(postgresql_server, postgresql_url, f"DROP DATABASE {name}")

@@ -21,8 +21,10 @@ import apsw
 from towpath.checks import Progress, silent
 from towpath.errors import BadInput, CannotFinish
 from towpath.postgresql.catalog import Catalog, Table, quoted
+from towpath.postgresql.declared import collisions
 from towpath.postgresql.metadata import write_metadata
 from towpath.postgresql.reading import End, Reading, together
+from towpath.postgresql.rules import RULES
 from towpath.postgresql.snapshot import Snapshot
 
 PAGE_BYTES = 16_384
@@ -125,19 +127,10 @@ def _shape(table: Table) -> tuple[object, ...]:
 
 
 def _names_apart(catalog: Catalog) -> None:
-    seen: dict[str, str] = {}
-    for table in catalog.moving:
-        other = seen.setdefault(table.flat.lower(), table.qualified)
-        columns = [column.name.lower() for column in table.columns]
-        if other != table.qualified:
-            what = f"it and {other} have one name in SQLite, which knows neither schemas nor capitals"
-        elif len(set(columns)) < len(columns):
-            what = "two of its columns differ only in capitals, which SQLite does not tell apart"
-        elif table.flat.lower().startswith(("sqlite_", "_towpath_", "_cf_")):
-            what = "names that begin like this belong to SQLite, Cloudflare or Towpath"
-        else:
-            continue
-        raise BadInput(what, object=table.qualified, next="rename one in the source, or read from a view of it")
+    for finding in collisions(catalog):
+        rule = RULES[finding.code]
+        what = f"{rule.title}: {finding.message}"
+        raise BadInput(what, object=finding.object, code=finding.code, next=rule.advice)
 
 
 def _new_file(path: Path) -> apsw.Connection:

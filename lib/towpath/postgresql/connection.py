@@ -169,6 +169,7 @@ def _readable(connection: psycopg.Connection, name: str) -> None:
         raise BadInput(
             "the database has the encoding SQL_ASCII: it does not know which characters its bytes are",
             object=name,
+            code="PG101",
             next="dump it with the encoding that its application writes, and restore it into a database of UTF8",
         )
     if version < 120_000:
