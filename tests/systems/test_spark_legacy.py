@@ -28,6 +28,10 @@ places, working, draining = (import_module(f"{NAME}.{name}") for name in ("setti
 tasks, maintenance = import_module(f"{NAME}.tasks"), import_module(f"{NAME}.maintenance")
 SMALL = generator.SCALES["small"]
 FREE = {"port_postgresql": 0, "port_redis": 0, "ends_with_us": True}
+PLANTED_ROWS = (
+    "SELECT r::text, u::text FROM quiz_results r JOIN users u ON u.id = r.user_id "
+    f"WHERE u.email LIKE '%@{planted.PLANTED_DOMAIN}' ORDER BY r.id"
+)
 QUERIES = [plant for plant in planted.PLANTED + planted.ODDITIES if plant.query]
 
 
@@ -312,9 +316,11 @@ def test_the_broker_has_every_state(folder: Path, small: Any) -> None:
 
 
 def test_live_changes_everything_and_adds_no_defect(folder: Path, changed: Any) -> None:
-    before = everything(folder)
-    worked = working.live(changed)
-    assert worked.total == 200
+    before, planted_rows = everything(folder), ask(folder, PLANTED_ROWS)
+    assert len(planted_rows) == 17
+    worked = working.live(changed, changes=600)
+    assert worked.total == 600
+    assert ask(folder, PLANTED_ROWS) == planted_rows
     assert set(worked.changes) == {change.make.__name__.replace("_", " ") for change in working.CHANGES}
     after = everything(folder)
     for table in set(before[0]) - {"public.quiz_type_totals"}:

@@ -79,7 +79,6 @@ def _reserve(app: Celery, queue: str, count: int) -> None:
         channel.do_restore = False  # a killed process restores nothing, this one must not either
         taken = [channel.basic_get(queue, no_ack=False) for _ in range(count)]
         assert all(message is not None for message in taken)
-        channel.qos.restore_at_shutdown = False
 
 
 def _plant(app: Celery, rng: Random, cast: Cast) -> None:
