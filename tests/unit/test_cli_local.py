@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from towpath.cli import local
@@ -72,6 +74,17 @@ def test_a_runtime_that_fails_its_proof_is_stopped_again(
     monkeypatch.setattr(local, "selftest", lambda runtime, root: real(replace(runtime, bucket="nobodys"), root))
     assert run_command(["local", "up", *WHO]) == 2
     assert status(state) == before
+
+
+def test_a_worker_of_the_system_goes_up_with_it(
+    toy: Any, root: Path, served: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "runbooks" / "personality-spark" / "worker", toy.root / "runbooks" / "toy" / "worker")
+    assert run_command(["local", "up", *WHO]) == 0
+    said = capsys.readouterr().out
+    assert "proved   11 facts about D1, R2 and the queues\n" in said
+    assert f"worker   http://127.0.0.1:{served}\n" in said
+    assert httpx.get(f"http://127.0.0.1:{served}/health", trust_env=False).json()["status"] == "ok"
 
 
 def test_two_ports_are_refused(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:

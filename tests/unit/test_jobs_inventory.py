@@ -238,6 +238,18 @@ def test_redis_that_goes_away_midway_is_an_error_not_a_short_list(tmp_path: Path
             inventory(client, ["celery"], report=lambda _: next(left, lambda: None)())
 
 
+@pytest.mark.parametrize(("database", "seen"), [(0, 1), (1, 0)])
+def test_a_worker_that_takes_no_jobs_still_listens(
+    redis_server: RedisServer, redis_client: redis.Redis, database: int, seen: int
+) -> None:
+    # as after `celery control cancel_consumer`: it takes nothing more, and still works on what it has
+    other = redis.Redis(port=redis_server.port, password=redis_server.password, db=database)
+    with other, other.pubsub() as told:
+        told.psubscribe("/0.celery.pidbox")
+        assert told.get_message(timeout=30)
+        assert len(drain(redis_client, deadline=0.0).consumers) == seen
+
+
 def test_a_drain_waits_for_the_worker_and_says_what_stayed(
     celery: Celery, redis_server: RedisServer, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
