@@ -156,8 +156,8 @@ def after_the_look(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]
     """A fake for the moment, not for the change: what an application does between the look and the reading."""
     real = source.Source.look
 
-    def fake_look(self: Any, names: Sequence[bytes]) -> Any:
-        looks = real(self, names)
+    def fake_look(self: Any, names: Sequence[bytes], **given: Any) -> Any:
+        looks = real(self, names, **given)
         change()
         return looks
 

@@ -38,9 +38,9 @@ def vanishing(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
     """A fake for the moment, not for the loss: the key goes between SCAN and the look at it."""
     real = source.Source.look
 
-    def fake_look(self: Any, names: Sequence[bytes]) -> Any:
+    def fake_look(self: Any, names: Sequence[bytes], **given: Any) -> Any:
         redis.delete("gone")
-        return real(self, names)
+        return real(self, names, **given)
 
     monkeypatch.setattr(source.Source, "look", fake_look)
 
@@ -157,6 +157,13 @@ def test_a_group_tells_what_its_keys_are(redis_client: Redis) -> None:
     assert strings.samples == ("s:1", "s:2", "s:3")
     assert (sets.pattern, sets.type, dict(sets.encodings)) == ("*", "set", {"intset": 1})
     assert (found.keys, found.bytes) == (4, strings.bytes + sets.bytes)
+
+
+def test_a_finding_shows_the_beginning_of_a_long_key(redis_client: Redis, tmp_path: Path) -> None:
+    redis_client.set("x" * 5_000, 1)
+    made = keys.export(redis_client, [KEEP], tmp_path)
+    assert made.findings[0].samples == ("x" * 100 + "…",)
+    assert [line["key"] for line in made.left_behind()] == ["x" * 5_000]
 
 
 def test_what_a_drop_rule_names_is_never_read(redis_client: Redis, tmp_path: Path) -> None:

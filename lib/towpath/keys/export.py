@@ -168,7 +168,7 @@ class _Writer:
                 self.findings.add("KE204", rule.pattern, key)
         if large:
             self.cut(alone=True)
-        self.keys.add(asdict(entry))
+        self.keys.add(entry.line())
         self.types[made.type] += 1
         self.bytes += entry.size
         self.binary += bool(made.encoding)

@@ -79,7 +79,7 @@ def inventory(redis: Redis, rules: Sequence[KeyRule], report: Progress = silent)
     findings, groups, vanished = Findings(), dict[tuple[str, str], _Tally](), 0
     _around(facts, len(index), findings)
     for names in index.pages():
-        for name, look in zip(names, source.look(names), strict=True):
+        for name, look in zip(names, source.look(names, encoding=True), strict=True):
             rule = matcher(shown(name))
             if look is None:
                 vanished += 1

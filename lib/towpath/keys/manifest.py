@@ -64,10 +64,17 @@ class Entry:
         """The expiry in whole seconds as KV takes it: rounded up, so that no key goes before its time."""
         return whole_seconds(self.expires)
 
+    def line(self) -> dict[str, Any]:
+        """The entry as plain data, for its line of the list."""
+        return {name: getattr(self, name) for name in _OF_AN_ENTRY}
+
     @property
     def metadata(self) -> dict[str, str]:
         """What stands beside the value."""
         return {"type": self.type, **({"encoding": self.encoding} if self.encoding else {})}
+
+
+_OF_AN_ENTRY = tuple(field.name for field in fields(Entry))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ VALUE_BYTES = 25 << 20
 LEAST_TTL = 60  # seconds
 RESERVED = "_towpath/"  # names in the namespace that are ours
 SAMPLES = 20  # keys named in one finding
+SHOWN = 100  # characters of a key that is named there
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
 NO_RULE = "(no rule)"
 
@@ -168,7 +169,7 @@ class Findings:
         """One more `key` for which the rule holds; `detail` is said with the first one of its object."""
         total, samples, first = self._seen.get((code, object), (0, [], detail))
         if key and len(samples) < SAMPLES:
-            samples.append(key)
+            samples.append(key if len(key) <= SHOWN else f"{key[:SHOWN]}…")
         self._seen[code, object] = (total + count, samples, first)
 
     def sorted(self) -> tuple[Finding, ...]:

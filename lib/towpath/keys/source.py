@@ -146,18 +146,14 @@ class Source:
             if cursor == 0:
                 return index
 
-    def look(self, names: Sequence[bytes]) -> list[Look | None]:
-        """Type, life, size and encoding of keys; None for one that is gone."""
+    def look(self, names: Sequence[bytes], *, encoding: bool = False) -> list[Look | None]:
+        """Type, life, size and, if asked for, encoding of keys; None for one that is gone."""
         commands: list[Command] = []
         for name in names:
-            commands += [
-                ("TYPE", name),
-                ("PTTL", name),
-                ("MEMORY", "USAGE", name, "SAMPLES", 0),
-                ("OBJECT", "ENCODING", name),
-            ]
-        answers = self.ask(commands)
-        return [self._looked(name, answers[at * 4 : at * 4 + 4]) for at, name in enumerate(names)]
+            commands += [("TYPE", name), ("PTTL", name), ("MEMORY", "USAGE", name, "SAMPLES", 0)]
+            commands += [("OBJECT", "ENCODING", name)] * encoding
+        answers, each = self.ask(commands), 3 + encoding
+        return [self._looked(name, *answers[at * each : at * each + each]) for at, name in enumerate(names)]
 
     def values(self, looks: Sequence[Look]) -> Iterator[Read | None]:
         """The keys with their values, in the same order, `GROUP_BYTES` at a time; None for one that is gone."""
@@ -208,27 +204,27 @@ class Source:
         moment = self._knows_moments()
         commands: list[Command] = [("TIME",)]
         for look in group:
-            commands += [
-                ("TYPE", look.name),
-                ("PEXPIRETIME" if moment else "PTTL", look.name),
-                _READ[look.type](look.name),
-            ]
+            commands += [("PEXPIRETIME" if moment else "PTTL", look.name), _READ[look.type](look.name)]
         answers = self.ask(commands, atomic=True)
         now = int(answers[0][0]) * 1_000 + int(answers[0][1]) // 1_000
         out: list[Read | str | None] = []
         for at, look in enumerate(group):
-            type, life, value = answers[1 + at * 3 : 4 + at * 3]
-            kind = type.decode()
-            if kind == "none" or value is None:
+            life, value = answers[1 + at * 2 : 3 + at * 2]
+            if life == -2:
                 out.append(None)
-            elif kind != look.type:
-                out.append(kind)
             elif isinstance(value, Exception):
-                raise self._refused(value, look.name)
+                out.append(self._type_now(look, value))
             else:
                 expires = None if life < 0 else life if moment else now + life
-                out.append(Read(look.name, kind, expires, _plain(kind, value)))
+                out.append(Read(look.name, look.type, expires, _plain(look.type, value)))
         return out
+
+    def _type_now(self, look: Look, error: Exception) -> str | None:
+        """The type of a key that is no longer the one it was; None if it is gone."""
+        if "WRONGTYPE" not in str(error):
+            raise self._refused(error, look.name)
+        kind = bytes(self.one("TYPE", look.name)).decode()
+        return None if kind == "none" else kind
 
     def _knows_moments(self) -> bool:
         """True from Redis 7 on: it tells the moment itself, not only how far away it is."""
@@ -236,16 +232,13 @@ class Source:
             self._moments = not isinstance(self.ask([("PEXPIRETIME", "")])[0], Exception)
         return self._moments
 
-    def _looked(self, name: bytes, answers: Sequence[Any]) -> Look | None:
-        type, ttl, memory, encoding = answers
-        for answer in (type, ttl):
+    def _looked(self, name: bytes, type: Any, ttl: Any, memory: Any, encoding: Any = None) -> Look | None:
+        for answer in (type, ttl, memory):
             if isinstance(answer, Exception):
                 raise self._refused(answer, name)
         if type == b"none" or ttl == -2:
             return None
-        if isinstance(memory, refusals.ResponseError):
-            raise self._refused(memory, name)
-        told = encoding.decode() if isinstance(encoding, bytes) else ""
+        told = encoding.decode() if isinstance(encoding, bytes) else ""  # an error if it went just now
         return Look(name, type.decode(), None if ttl < 0 else ttl, int(memory or 0), told)
 
     def _refused(self, error: Exception, name: bytes = b"") -> BadInput:
