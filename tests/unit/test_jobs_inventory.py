@@ -18,7 +18,7 @@ from helpers.celery_side import DIGEST, HOLD, SHARED
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from towpath.errors import CannotFinish
+from towpath.errors import BadInput, CannotFinish
 from towpath.jobs import Inventory, State, drain, inventory
 from towpath.jobs.rules import RULES
 from towpath.local.redis import RedisServer, start_redis
@@ -199,6 +199,21 @@ def test_one_id_in_two_places(
     assert [(job.id, job.place.tag, job.place.held) for job in found.jobs] == [("made", kept_tag, kept_held)]
     named = [(finding.code, finding.count) for finding in found.findings if finding.code in ("JO103", "JO104")]
     assert named == [(code, 1)]
+
+
+@pytest.mark.parametrize("key", ["unacked", "unacked_index", "_kombu.binding.celery"])
+def test_a_key_of_celery_with_another_type_stops_the_reading(redis_client: redis.Redis, key: str) -> None:
+    redis_client.lpush(key, "what is this?")
+    with pytest.raises(BadInput, match=r"holds another type of value.*source_jobs names the right one"):
+        inventory(redis_client, ["celery"])
+
+
+def test_a_broken_message_in_two_places_is_one(redis_client: redis.Redis) -> None:
+    broken = envelope(body="%%%")
+    redis_client.lpush("celery", json.dumps(broken))
+    redis_client.hset("unacked", "tag-made", json.dumps([broken, "", "celery"]))
+    redis_client.zadd("unacked_index", {"tag-made": 1.0})
+    assert codes(inventory(redis_client, ["celery"])) == {("JO103", "celery"): 1, ("JO201", "celery"): 1}
 
 
 def test_a_queue_that_moves_while_it_is_read_says_so(redis_client: redis.Redis) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 import redis.exceptions as refusals
 
-from towpath.errors import CannotFinish
+from towpath.errors import BadInput, CannotFinish
 
 Redis = Any  # redis.Redis whose answers are bytes (decode_responses=False)
 Answer = TypeVar("Answer")
@@ -27,8 +27,8 @@ _OWN = re.compile(r"(\.pidbox$|^celeryev(\.|$)|\.reply\.celery\.pidbox$)")  # wh
 _WAITING = ("brpop", "blpop", "bzpopmin", "brpoplpush", "blmove")
 
 
-class WrongKindError(Exception):
-    """A key of Celery's holds another type of value than Celery's."""
+class WrongKindError(BadInput):
+    """A key with a name of Celery's holds a value of another type than Celery's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,9 @@ class Broker:
             raise self._stop(f"does not answer: {_plain(error)}", step) from error
         except refusals.ResponseError as error:
             if str(error).startswith("WRONGTYPE"):
-                raise WrongKindError from error
+                what = "a key with a name of Celery's holds another type of value"
+                step = "look what else writes to this database, and whether source_jobs names the right one"
+                raise WrongKindError(what, object=f"Redis {self.address}", next=step) from error
             raise self._stop(f"answers {_plain(error)}", "look at the message, then run the phase again") from error
 
     def _stop(self, what: str, step: str) -> CannotFinish:

@@ -97,6 +97,7 @@ def inventory(
     at = now or dt.datetime.now(dt.UTC)
     names = _named(broker, queues, findings)
     jobs: dict[str, Seen] = {}
+    why: dict[str, str] = {}
     for message, held in read(broker, names, findings, report):
         seen = _seen(message, held, at, tasks)
         other = jobs.get(seen.id)
@@ -104,11 +105,11 @@ def inventory(
             seen = _kept(other, seen, findings)
         jobs[seen.id] = seen
         if isinstance(message, Unreadable):
-            findings.add(message.code, message.queue, seen.id, message.why)
+            why.setdefault(seen.id, message.why)
     for seen in jobs.values():
         for code in seen.codes:
-            if code not in ("JO201", "JO202"):
-                findings.add(code, seen.task if code == "JO209" else seen.queue, seen.id)
+            detail = why[seen.id] if code in ("JO201", "JO202") else ""
+            findings.add(code, seen.task if code == "JO209" else seen.queue, seen.id, detail)
     return Inventory(broker.address, names, tuple(jobs.values()), len(broker.consumers()), findings.sorted(), at)
 
 
