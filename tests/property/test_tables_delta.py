@@ -12,6 +12,7 @@ from helpers.carry import carry, make_source, same_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from towpath.checks import Decision
 from towpath.cloudflare import Client
 from towpath.cloudflare.d1 import D1
 
@@ -25,9 +26,20 @@ CREATE UNIQUE INDEX owner_email_folded ON owner (lower(email));
 CREATE TABLE tag (item_id INTEGER NOT NULL REFERENCES item (id), word TEXT NOT NULL, weight REAL,
     PRIMARY KEY (item_id, word)) WITHOUT ROWID;
 CREATE TABLE metric (at TEXT, value);
-CREATE TRIGGER item_named AFTER UPDATE ON item BEGIN INSERT INTO log VALUES ('item ' || new.id); END;
+CREATE VIRTUAL TABLE words USING fts5 (body, seen UNINDEXED);
+CREATE VIRTUAL TABLE spans USING rtree (id, low, high, +label);
+CREATE TRIGGER item_named AFTER UPDATE ON item BEGIN
+    INSERT INTO log VALUES ('item ' || new.id);
+    DELETE FROM words WHERE rowid = new.id;
+    INSERT INTO words (rowid, body) VALUES (new.id, new.name);
+END;
 CREATE TRIGGER owner_made AFTER INSERT ON owner BEGIN INSERT INTO log VALUES ('owner ' || new.id); END;
 """
+FILL = [Decision("TB116", name, "fill", "it is searched") for name in ("words", "spans")]
+FILLED = (
+    "SELECT rowid, typeof(body), hex(body), typeof(seen), hex(seen) FROM words ORDER BY rowid",
+    "SELECT id, quote(low), quote(high), typeof(label), hex(label) FROM spans ORDER BY id",
+)
 IDS = st.integers(1, 6)
 WORDS = st.sampled_from(["a", "B", "é", "it's", "x|y", "longer text\0with NUL", ""])
 EMAILS = st.sampled_from([f"{name}@example.com" for name in ("ann", "Ann", "bob", "cy", "dee", "eve")])
@@ -48,6 +60,17 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("DELETE FROM item WHERE id = ?"), st.tuples(IDS)),
     st.tuples(st.just("DELETE FROM tag WHERE item_id = ?"), st.tuples(IDS)),
     st.tuples(st.just("DELETE FROM metric WHERE rowid % 3 = ?"), st.tuples(st.integers(0, 2))),
+    st.tuples(
+        st.just("INSERT OR REPLACE INTO words (rowid, body, seen) VALUES (?, ?, ?)"),
+        st.tuples(IDS, st.none() | WORDS, st.none() | WORDS | st.integers()),
+    ),
+    st.tuples(st.just("UPDATE words SET body = ? WHERE rowid = ?"), st.tuples(WORDS, IDS)),
+    st.tuples(st.just("DELETE FROM words WHERE rowid = ?"), st.tuples(IDS)),
+    st.tuples(
+        st.just("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)"),
+        st.tuples(IDS, st.floats(-1e6, 0, width=32), st.floats(0, 1e6), st.none() | WORDS),
+    ),
+    st.tuples(st.just("DELETE FROM spans WHERE id = ?"), st.tuples(IDS)),
     # a unique value moves from a row that goes to a row that comes
     st.tuples(st.just("REPLACED"), st.tuples(IDS, IDS)),
     st.tuples(st.just("SWAP"), st.tuples(IDS, IDS)),
@@ -61,6 +84,8 @@ INSERT INTO item VALUES (1, 1, NULL, 'a'), (2, 1, 1, 'B'), (3, 2, 2, 'a'), (4, 3
 UPDATE owner SET best_item = id + 1 WHERE id < 4;
 INSERT INTO tag SELECT id, 'a', id / 3.0 FROM item UNION ALL SELECT id, 'B', 1 FROM item;
 INSERT INTO metric VALUES ('a', 1), ('a', 1), ('B', NULL), ('', 'x'), ('é', 2);
+INSERT INTO words (rowid, body) SELECT id, name FROM item;
+INSERT INTO spans VALUES (1, 0.1, 0.3, 'a'), (2, -5, 5, NULL);
 DELETE FROM log;
 """
 
@@ -109,12 +134,14 @@ def test_the_delta_reaches_the_new_state(
         folder = Path(name)
         with closing(make_source(folder / "s.sqlite", SCHEMA + POPULATION)) as db:
             live(db, before)
-            state = carry(folder / "s.sqlite", folder / "0", D1(client, f"p{secrets.token_hex(8)}"))
+            state = carry(folder / "s.sqlite", folder / "0", D1(client, f"p{secrets.token_hex(8)}"), FILL)
             for number, operations in enumerate((after, more), 1):
                 live(db, operations)
-                state = state.cutover(folder / str(number))
+                state = state.cutover(folder / str(number), FILL)
                 for table in state.exporter.schema.moving:
                     assert same_rows(state.exporter.db, state.d1, table), table.name
+                for sql in FILLED:
+                    assert state.d1.query(sql).rows == [list(row) for row in db.execute(sql)]
                 found = state.compare()
                 assert found.equal, found.differences
             triggers = state.d1.query("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY 1").rows
