@@ -17,7 +17,7 @@ from towpath.checks import Rule
 
 PAGE = markdown.ROOT / "docs" / "checks.md"
 HEADER = ("code", "title", "severity", "what it looks for", "what to do")
-CODE = re.compile(r"(RD|PL|RN|TB|PG|OB|KE|JO|CU)\d{3}")
+CODE = re.compile(r"(RD|PL|RN|TB|PG|FT|OB|KE|JO|CU)\d{3}")
 LIB = markdown.ROOT / "lib" / "towpath"
 
 

@@ -241,3 +241,12 @@ def test_rows_that_the_shaped_file_lost_or_made_up_are_named(small: Passage) -> 
     comparison = small.prove()
     assert [(d.key, d.kind) for d in comparison.differences] == [("17", "missing"), ("950", "extra")]
     assert {c.code for c in comparison.checks if c.verdict is Verdict.FAIL} == {"FT402", "FT403"}
+
+
+def test_a_table_that_was_not_exported_is_told(small: Passage) -> None:
+    small.shape()
+    plans = replace(small.fitted.table("log"), table=replace(small.fitted.table("log").table, name="other"))
+    comparison = small.prove(replace(small.fitted, tables=(*small.fitted.tables, plans)))
+    assert [(c.object, c.found) for c in comparison.checks if c.verdict is Verdict.FAIL] == [
+        ("other", "it was not exported")
+    ]

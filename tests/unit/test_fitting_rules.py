@@ -10,7 +10,7 @@ import apsw
 import pytest
 from helpers.fitting import codes, rows, rule
 
-from towpath.errors import BadInput
+from towpath.errors import BadInput, WrongUse
 from towpath.fitting import source as kinds
 from towpath.fitting.account import fit
 from towpath.fitting.adopt import read_migrations
@@ -158,6 +158,20 @@ def test_a_plain_fit_has_no_findings_and_accounts_for_every_column(tmp_path: Pat
         ("y", "defaulted", "DEFAULT 7"),
         ("g", "generated", "the target computes it"),
     ]
+
+
+def test_a_refused_fit_cannot_be_worked_with(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    fitted = small.fit(PLAIN, a_to_t({"id": "id", "x": "xx"}))
+    path = small.capture([(1, "v")])
+    for work in (
+        lambda: losses(path, fitted),
+        lambda: violations(path, small.migrations.schema, fitted),
+        lambda: shape(path, small.migrations.schema, fitted, tmp_path / "snapshot.sqlite"),
+    ):
+        with pytest.raises(WrongUse, match="the fit is refused"):
+            work()
+    assert not (tmp_path / "snapshot.sqlite").exists()
 
 
 def by(form: str = "default", x: str = "x", **more: object) -> Fit:
@@ -470,7 +484,7 @@ def test_a_join_that_finds_two_rows_is_seen_by_the_count_of_rows(tmp_path: Path)
                 "public.a",
                 "t",
                 {"id": ColumnRule(expression="occurrence(1, id)"), "x": "b.y"},
-                drop={"x": "no"},
+                drop={"x": "no", "b.id": "no"},
                 join=Join("public.b", "y", "x"),
             ),
         )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from towpath.checks import Decision, Finding
+from towpath.checks import Decision, Finding, Severity
+from towpath.errors import WrongUse
 from towpath.fitting import postgres, sqlite
 from towpath.fitting.language import BASE, JOINED, Node
+from towpath.fitting.rules import RULES
 from towpath.fitting.source import Source, SourceTable
 from towpath.tables.schema import Table, quoted
 
@@ -167,6 +169,13 @@ class Fitted:
     findings: tuple[Finding, ...]
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)  # source table -> column -> reason
     left: dict[str, str] = field(default_factory=dict)  # source table -> reason
+
+    def require_sound(self) -> None:
+        """Raises WrongUse when a finding refuses the fit: a table whose rule is wrong would stay empty, unseen."""
+        wrong = [f for f in self.findings if RULES[f.code].severity is Severity.REFUSE]
+        if wrong:
+            what = f"the fit is refused: {wrong[0].message}"
+            raise WrongUse(what, object=wrong[0].object, code=wrong[0].code, next=RULES[wrong[0].code].advice)
 
     def table(self, name: str) -> FittedTable:
         """The target table of that name.  Raises KeyError."""

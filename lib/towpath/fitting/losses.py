@@ -25,6 +25,7 @@ TOGETHER = 30  # conditions that are counted in one pass over a table
 
 def losses(capture: Path, fitted: Fitted, report: Progress = silent) -> Counted:
     """Count what the rules of a fit without refusals would lose; `report` counts target tables."""
+    fitted.require_sound()
     findings: list[Finding] = []
     with closing(opened(capture)) as db:
         findings += _left(db, fitted)

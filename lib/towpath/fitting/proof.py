@@ -54,9 +54,10 @@ def prove(
     `snapshot` is the one that the capture was made in; `shaped` the file that was exported, and `relations` those of
     its export.  Raises CannotFinish when the server does not answer to the end.
     """
+    fitted.require_sound()
     connection = snapshot.reader()
     results = []
-    checks: list[Check] = []
+    checks = [_absent(t.table.name) for t in fitted.tables if t.table.name not in {e.name for e in manifest.tables}]
     for entry in manifest.tables:
         table = fitted.table(entry.name)
         result = _table(connection, table, entry, shaped, relations[entry.name], report)
@@ -200,6 +201,11 @@ def _reported(rows: Iterator[Row], report: Progress) -> Iterator[Row]:
             report(waiting)
             waiting = 0
     report(waiting)
+
+
+def _absent(name: str) -> Check:
+    step = RULES["FT402"].advice
+    return Check("FT402", "tables", name, "in the manifest", "it was not exported", Verdict.FAIL, step)
 
 
 def _check(result: _Result) -> Check:

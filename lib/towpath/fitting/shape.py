@@ -68,6 +68,7 @@ def shape(capture: Path, target: Schema, fitted: Fitted, path: Path, report: Pro
     Nothing stays behind where it raises: BadInput when a row breaks a constraint of the target (`violations` names them
     all), CannotFinish on a full disk.
     """
+    fitted.require_sound()
     draft = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import apsw
 
 from towpath.fitting import postgres, source, sqlite
-from towpath.fitting.conversions import BLOB, CONVERSIONS, INTEGER, REAL, TEXT, conversions_of
+from towpath.fitting.conversions import BLOB, CONVERSIONS, INTEGER, JSON_KINDS, REAL, TEXT, conversions_of
 from towpath.fitting.fitted import Loss, Value
 from towpath.fitting.language import BASE, T_BLOB, T_BOOLEAN, T_INTEGER, T_NULL, T_REAL, T_TEXT, Node
 from towpath.fitting.source import SourceColumn
@@ -101,7 +101,7 @@ def rewritten(value: Value, rewrite: Rewrite, kind: str) -> Value:
     if not rewrite.old or "\0" in rewrite.old + rewrite.new:
         raise Misfit("FT111", "rewrite wants a text to look for, without NUL")
     losses = value.losses
-    if kind in (source.JSON, source.JSONB):
+    if kind in JSON_KINDS:
         if any(c in '"\\' or ord(c) < 32 for c in rewrite.old + rewrite.new):
             raise Misfit("FT111", 'inside JSON a text with ", \\ or control characters cannot be rewritten')
         if "/" in rewrite.old:

@@ -35,6 +35,7 @@ def violations(
 
     `workspace`: a folder for the copy, which is as large as the shaped file and is removed; the system's own if None.
     """
+    fitted.require_sound()
     findings: list[Finding] = []
     with (
         tempfile.TemporaryDirectory(prefix="towpath-fit-", dir=workspace) as folder,
