@@ -11,9 +11,10 @@ from towpath.keys.rules import RULES as KEYS
 from towpath.objects.rules import RULES as OBJECTS
 from towpath.plan.document import Document, Place
 from towpath.plan.problems import Problem, key_of
+from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.tables.rules import RULES as TABLES
 
-SURFACES: dict[str, Rule] = {**TABLES, **FITTING, **OBJECTS, **KEYS, **JOBS}
+SURFACES: dict[str, Rule] = {**TABLES, **POSTGRESQL, **FITTING, **OBJECTS, **KEYS, **JOBS}
 
 
 def decision_problem(document: Document, place: Place, code: str, do: str) -> Problem | None:

@@ -169,17 +169,20 @@ def columns_changed(conversion: Conversion) -> show.Shown:
         for c in table.columns
         if c.code
     ]
+    if not rows:
+        return sentence("No column changes its declared type.")
     columns = ("Table", "Column", "Source type", "D1 type", "Code", "Why")
     return show.table(
         rows, columns, f"{len(rows)} columns change their declared type; none changes a value", numeric=()
     )
 
 
-def side_by_side(conversion: Conversion) -> show.Shown:
-    """The whole schema, source beside target."""
+def side_by_side(bench: Workbench, conversion: Conversion) -> show.Shown:
+    """The whole schema, source beside target; an adopted one beside its migrations."""
+    left = "Source" if bench.origin.fitted is None else "Migrations"
     before = "\n\n".join(table.source.sql for table in conversion.tables)
     after = "\n\n".join(table.sql for table in conversion.tables)
-    return show.sql_side_by_side(before, after, "CREATE TABLE, as it is and as it will be", ("Source", "D1"))
+    return show.sql_side_by_side(before, after, "CREATE TABLE, as it is and as it will be", (left, "D1"))
 
 
 def manifest(made: Manifest) -> show.Shown:

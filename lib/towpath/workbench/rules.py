@@ -11,6 +11,7 @@ _ROWS = (
     ("JO100", "jobs", "Every queued job is looked at", "run 01-inventory again"),
     ("FT100", "tables", "Every source column and every target column is accounted for", "see FT101 to FT111"),
     ("FT300", "tables", "No row breaks a constraint of the target", "see FT301 to FT306 for the rows"),
+    ("FT120", "tables", "What the source declares beside its tables", "look whether the migrations do without it"),
     ("CU101", "cutover", "The application refuses writes", "look why the maintenance switch is not obeyed"),
     ("CU102", "cutover", "The source did not change while it was frozen", "find the writer that ignores the switch"),
     ("CU103", "cutover", "The target receives the delta, all of it", "run 06-cutover again: it goes on from there"),

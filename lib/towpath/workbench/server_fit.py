@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from towpath.checks import Progress, Severity
+from towpath.checks import Check, Progress, Severity, Verdict
 from towpath.errors import BadInput
 from towpath.fitting.account import fit
 from towpath.fitting.adopt import Migrations, read_migrations
@@ -67,8 +68,24 @@ class ServerFit:
             run.judge([*findings, *counted.findings, *broken], RULES, more=counted.decisions)
             told = f"{sum(finding.count for finding in broken):,} rows do" if broken else "none does"
             run.check("FT300", "tables", "rows", "no row breaks a constraint of the target", told, not broken)
+        run.add(self._beside())
         told = f"{len(fitted.sources)} source columns, {len(fitted.targets)} target columns"
         run.check("FT100", "tables", "fit", "every column accounted for", told, not refused)
+
+    def _beside(self) -> Iterator[Check]:
+        """An adopted schema takes nothing of the source but rows: what else was declared is named, kind by kind."""
+        found = self.catalog
+        for kind, names in (
+            ("views", [view.qualified for view in found.views]),
+            ("triggers", [f"{trigger.table}.{trigger.name}" for trigger in found.triggers]),
+            ("functions", [function.qualified for function in found.functions]),
+            ("constraints", [f"{t.qualified}.{c.name}" for t in found.moving for c in t.constraints]),
+            ("indexes", [f"{t.qualified}.{i.name}" for t in found.moving for i in t.indexes]),
+        ):
+            if names:
+                told = f"{len(names)}: the migrations bring their own, or do without"
+                step = "look whether the new application needs what they did"
+                yield Check("FT120", "tables", kind, "reported", told, Verdict.WARN, step, tuple(names))
 
     def filled(self) -> tuple[Fitted, Schema]:
         """Without the tables that stay empty: what others write into them is not held against the source."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.checks import Check, Comparison, Finding, Progress, Verdict
 from towpath.errors import BadInput
 from towpath.fitting.adopt import adopted
 from towpath.fitting.fitted import Fitted
@@ -24,7 +24,9 @@ from towpath.fitting.shape import Shaped
 from towpath.postgresql.capture import capture, open_capture
 from towpath.postgresql.catalog import Catalog, flat
 from towpath.postgresql.connection import connect
+from towpath.postgresql.findings import find as find_in_server
 from towpath.postgresql.reflect import read_catalog
+from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.postgresql.snapshot import Snapshot
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import check, leaving_orphans
@@ -54,6 +56,7 @@ class ServerOrigin:
         self.bench = bench
         self._snapshot: Snapshot | None = None
         self._shaped: Shaped | None = None
+        self._findings: list[Finding] = []
 
     @property
     def name(self) -> str:
@@ -125,6 +128,7 @@ class ServerOrigin:
         with self._new_snapshot() as snapshot:
             catalog = snapshot.read_catalog()
             found = capture(snapshot, catalog, path, report)
+            self._findings = find_in_server(catalog, snapshot.reader(), row_bytes=self.bench.limits.d1_row_bytes)
         self.bench.run.write_json(STRUCTURE, {"digest": catalog.digest, "tables": len(catalog.moving)})
         self.bench.run.artefact(path)
         failed = [f"{table.source}: {table.error}" for table in found.failed]
@@ -166,6 +170,7 @@ class ServerOrigin:
     def judge(self, orphans: Sequence[Orphans]) -> None:  # noqa: ARG002 - PostgreSQL enforces its foreign keys
         """What the server declares and holds that D1 cannot; sizes and numbers by the census of the capture."""
         bench = self.bench
+        bench.run.judge(self._findings, POSTGRESQL)
         values = find(self.schema, bench.profile, (), bench.limits)
         bench.run.judge([f for f in values if f.code in VALUES], table_rules.RULES, VALUES)
 
