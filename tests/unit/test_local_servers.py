@@ -19,7 +19,7 @@ import redis
 
 from towpath.errors import CannotFinish, WrongUse
 from towpath.local import processes, servers
-from towpath.local.postgresql import Postgresql, running_postgresql, start_postgresql, stop_postgresql
+from towpath.local.postgresql import NOT_ROOT, Postgresql, running_postgresql, start_postgresql, stop_postgresql
 from towpath.local.redis import RedisServer, running_redis, start_redis, stop_redis
 
 Server = Postgresql | RedisServer
@@ -117,14 +117,19 @@ def test_a_stale_pid_is_not_believed(kind: Kind, tmp_path: Path) -> None:
     folder = tmp_path / "server"
     server = kind.start(folder)
     server.stop()
-    me = psutil.Process()
-    (folder / "server.json").write_text(f'{{"pid": {me.pid}, "created": {me.create_time() - 60}, "port": 1}}')
-    if kind.name == "postgres":
-        (folder / "data" / "postmaster.pid").write_text(f"{me.pid}\n{folder}/data\n1\n1\n\n\n\n  ready\n")
-    assert kind.running(folder) is None
-    assert not kind.stop(folder)  # and this test goes on living
-    kind.start(folder)
-    assert kind.running(folder) is not None
+    # a living process of the user that PostgreSQL runs as, which got the number of the server that is no more
+    owner = {"user": NOT_ROOT} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, **owner) as other:
+        born = psutil.Process(other.pid).create_time() - 60
+        (folder / "server.json").write_text(f'{{"pid": {other.pid}, "created": {born}, "port": 1}}')
+        if kind.name == "postgres":
+            (folder / "data" / "postmaster.pid").write_text(f"{other.pid}\n{folder}/data\n1\n1\n\n\n\nready\n")
+        assert kind.running(folder) is None
+        assert not kind.stop(folder)
+        again = kind.start(folder)
+        kind.keep(again, "again")
+        assert kind.kept(again) == "again"
+        assert other.poll() is None
 
 
 @both
