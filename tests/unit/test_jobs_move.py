@@ -214,11 +214,13 @@ def test_the_cutover_brings_what_came_and_takes_back_what_the_old_side_ran(
 
 
 def test_a_retried_job_is_taken_back_and_sent_anew_once(push: Push, d1: D1, tmp_path: Path) -> None:
-    before, after = write(tmp_path / "1", entry("a")), write(tmp_path / "2", entry("a", body="[[2], {}, {}]"))
+    before = write(tmp_path / "1", entry("a"), entry("same"))
+    after = write(tmp_path / "2", entry("a", body="[[2], {}, {}]"), entry("same"))
     load(push, before)
     compare(d1, before)
-    for withdrawn in (1, 0):
-        assert apply_delta(push, d1, delta(before, after)).withdrawn == withdrawn
+    for withdrawn, sent in ((1, 1), (0, 0)):
+        applied = apply_delta(push, d1, delta(before, after))
+        assert (applied.withdrawn, applied.loaded.jobs, applied.loaded.sent) == (withdrawn, 1, sent)
         assert failed(compare(d1, after)) == {}
 
 

@@ -112,6 +112,17 @@ def test_the_worker_and_the_mirror_see_the_same_data(served: Runtime, http: http
     assert (kept["CacheControl"], kept["ContentType"]) == ("public, max-age=31536000", "image/png")
 
 
+def test_the_token_is_seen_by_nobody_but_the_worker(served: Runtime) -> None:
+    token = served.worker_token.reveal()
+    processes = marked(served.state.folder)
+    assert len(processes) == 2
+    for process in processes:
+        assert token not in " ".join(process.cmdline()) + " ".join(process.environ().values())
+    for name in ("worker.js", "runtime.log", "runtime.json", "ready.json"):
+        assert token not in (served.state.folder / name).read_text(encoding="utf-8")
+    assert (served.state.folder / "worker-token").stat().st_mode & 0o077 == 0
+
+
 def test_what_is_not_cached_comes_from_a_declared_stub_and_is_cached(http: httpx.Client) -> None:
     first, second = http.get("/generate/big5"), http.get("/generate/big5")
     assert first.json()["generator"] == "stub"
