@@ -29,9 +29,9 @@ def load(server: Postgresql, url: str, *scripts: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "PGPASSWORD": server.password}
     command = [PSQL, "-q", "-h", str(parts.hostname), "-p", str(parts.port), "-U", server.user, "-d", parts.path[1:]]
     for script in scripts:
-        text = "".join(
+        text = b"".join(
             line
-            for line in script.read_text(encoding="utf-8").splitlines(keepends=True)
-            if not line.startswith(("CREATE DATABASE", "DROP DATABASE", "\\c ", "\\connect "))
+            for line in script.read_bytes().splitlines(keepends=True)
+            if not line.startswith((b"CREATE DATABASE", b"DROP DATABASE", b"\\c ", b"\\connect "))
         )
-        subprocess.run(command, input=text, text=True, env=environment, capture_output=True, check=True)
+        subprocess.run(command, input=text, env=environment, capture_output=True, check=True)

@@ -80,9 +80,7 @@ def _table(table: Table, columns: int) -> Iterator[Finding]:
     if table.inherits:
         yield Finding("PG115", name, len(table.inherits), f"inherits from {', '.join(table.inherits)}")
     if table.kind == "p":
-        yield Finding(
-            "PG122", name, len(table.partitions), f"{table.partition_key}: {len(table.partitions)} partitions"
-        )
+        yield Finding("PG122", name, 1, f"{table.partition_key}: {len(table.partitions)} partitions")
     if not table.primary_key:
         yield Finding("PG124", name, 1, "no primary key")
     for constraint in table.constraints:
