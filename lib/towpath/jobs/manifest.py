@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -60,6 +60,9 @@ class Entry:
     def digest(self) -> str:
         """SHA-256 of task and body."""
         return digest(self.task, self.body or "")
+
+
+_KEYS = tuple(field.name for field in fields(Entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ def _fill(stream: BinaryIO, entries: Iterable[Entry]) -> None:
         if entry.id in seen:
             raise WrongUse("the same job comes twice", object=entry.id, next="give each job once")
         seen.add(entry.id)
-        plain = {key: value for key, value in asdict(entry).items() if value is not None and (value or key == "body")}
+        values = ((key, getattr(entry, key)) for key in _KEYS)
+        plain = {key: value for key, value in values if value is not None and (value or key == "body")}
         line = orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE)
         sha256.update(line)
         stream.write(line)
