@@ -88,6 +88,8 @@ def test_a_wrong_mapping_is_refused(toy: Any, text: str, words: list[str]) -> No
     [
         (WAIVER.replace("count: 3", "count: 0"), ["waivers[0].count", "whole number from 1"]),
         (WAIVER.replace("count: 3", "count: true"), ["waivers[0].count", "True (bool)"]),
+        (WAIVER.replace("count: 3", "count: all"), ["waivers[0].count", "all is allowed only for FT205"]),
+        (WAIVER.replace("count: 3", "count: many"), ["waivers[0].count", "or all"]),
         (WAIVER.replace("2030-01-31", "'2030-01-31'"), ["waivers[0].expires", "without quotes"]),
         (WAIVER.replace("owner: Ada", "owner: ''"), ["waivers[0].owner", "must not be empty"]),
         (WAIVER.replace("owner: Ada, ", ""), ["waivers.yaml:1 waivers[0].owner: the key is missing"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -27,9 +27,7 @@ class WaiverRow(BaseModel):
 
     code: str = Field(description="a check code such as TB203")
     object: str = Field(min_length=1, description="the exact object of the finding, no pattern")
-    count: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
-        description=f"how many, exactly: a whole number from 1; or all, for {', '.join(WHOLE)}"
-    )
+    count: Any = Field(description=f"how many, exactly: a whole number from 1; or all, for {', '.join(WHOLE)}")
     owner: str = Field(description="who answers for it, a name or an address")
     reason: str = Field(description="why the loss is acceptable, in a sentence")
     expires: dt.date = Field(description="the last day, as 2027-01-31 without quotes")
@@ -39,6 +37,13 @@ class WaiverRow(BaseModel):
     def _code(cls, value: str) -> str:
         if not CODE.match(value):
             raise ValueError("it is no check code")
+        return value
+
+    @field_validator("count")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        if value != "all" and (type(value) is not int or value < 1):
+            raise ValueError("it is no number of losses")
         return value
 
     @field_validator("owner", "reason")
