@@ -13,13 +13,30 @@ from towpath.fitting.fitted import Fitted, FittedTable, Part, SourceAccount, Tar
 from towpath.fitting.ledger import Ledger
 from towpath.fitting.part import Maker
 from towpath.fitting.source import Source, SourceTable
-from towpath.fitting.spec import Fit, TableRule
+from towpath.fitting.spec import ColumnRule, Fit, TableRule
 from towpath.tables.schema import Schema, Table
 
 
 def fit(source: Source, target: Schema, rules: Fit) -> Fitted:
     """Hold rules against both schemas.  Whatever is wrong is a finding FT1xx; nothing is raised."""
     return _Fitter(source, target, rules).run()
+
+
+def same_names(source: Source, target: Schema) -> Fit:
+    """The rules of a target that was made from the source (mode generate): every column in its captured form.
+
+    Tables are those of the capture's names.  What the target computes itself is left to it.
+    """
+    tables = {table.name.lower(): table for table in target.moving}
+    rules = []
+    for table in source.tables:
+        made = tables.get(table.captured.lower())
+        if made is not None:
+            stored = {column.name.lower(): column.name for column in made.stored}
+            there = [column.name for column in table.columns if column.name.lower() in stored]
+            columns = {stored[name.lower()]: ColumnRule(source=name) for name in there}
+            rules.append(TableRule(table.name, made.name, columns))
+    return Fit(tuple(rules))
 
 
 class _Fitter:

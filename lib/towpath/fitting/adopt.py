@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,7 +70,11 @@ def read_migrations(folder: Path, limits: Limits = PAID) -> Migrations:
         raise BadInput(what, object=str(folder), next="correct migrations in mapping.yaml") from None
     if not paths:
         raise BadInput("no .sql file in it", object=str(folder), next="correct migrations in mapping.yaml")
-    files = []
+    return run_migrations([(path.name, _read(path)) for path in paths], limits)
+
+
+def run_migrations(files: Sequence[tuple[str, str]], limits: Limits = PAID) -> Migrations:
+    """Run migrations, name and text, in the given order: what `read_migrations` does with the files of a folder."""
     with Sandbox(limits) as sandbox:
         denied: list[str] = []
         own = sandbox.db.authorizer
@@ -86,14 +90,12 @@ def read_migrations(folder: Path, limits: Limits = PAID) -> Migrations:
             return own(operation, one, two, db, by)
 
         sandbox.db.authorizer = authorize
-        for path in paths:
-            text = _read(path)
-            files.append((path.name, text))
+        for name, text in files:
             for line, sql in statements(text):
                 denied.clear()
                 if problem := sandbox.run(sql):
                     what = f"D1 refuses {denied[0]}" if denied else problem
-                    raise _refused(f"{path.name}, line {line}", what)
+                    raise _refused(f"{name}, line {line}", what)
         sandbox.db.authorizer = own
         sandbox.guarded = False
         schema = replace(reflect(sandbox.db), sequences={})
