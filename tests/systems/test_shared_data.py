@@ -5,10 +5,11 @@ They lie beside the project (../shared/data/sqlite, each with a SOURCE.md that s
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
 import pytest
 from helpers.carry import CLAIM, same_rows
 from helpers.census import look_at
@@ -28,10 +29,13 @@ from towpath.tables.acceptance import (
     schema_present,
     sequences,
 )
+from towpath.tables.changes import find_changes
 from towpath.tables.compare import compare
+from towpath.tables.delta import write_delta
 from towpath.tables.export import Exporter
 from towpath.tables.proof import prove
 from towpath.tables.rules import RULES
+from towpath.tables.schema import Named, quoted, reflect
 from towpath.tables.source import open_source
 from towpath.tables.target import apply_migration
 
@@ -85,9 +89,10 @@ def test_one_with_nothing_to_move_is_refused(name: str) -> None:
 
 @real
 @pytest.mark.parametrize("name", MOVES)
-def test_a_real_database_arrives_whole(name: str, tmp_path: Path, d1: D1) -> None:
+def test_a_real_database_arrives_whole_and_is_followed(name: str, tmp_path: Path, d1: D1) -> None:
     wanted = MOVES[name]
-    with closing(open_source(DATA / name, closed_cleanly=True)) as db:
+    source = writable(DATA / name, tmp_path / "source.sqlite")
+    with closing(open_source(source, closed_cleanly=True)) as db:
         looked = look_at(db)
         stopping = [f for f in looked.findings() if str(RULES[f.code].severity) in ("decide", "refuse")]
         assert [(f.code, f.object) for f in stopping] == [(code, object) for code, object, _ in wanted.stops]
@@ -112,9 +117,56 @@ def test_a_real_database_arrives_whole(name: str, tmp_path: Path, d1: D1) -> Non
     assert failed(checks) == []
     assert found.equal
     assert (found.compared["rows"], found.compared["tables"]) == (wanted.rows, wanted.tables)
-    unlike = [table.name for table in exporter.schema.moving if not same_rows(exporter.db, d1, table)]
+    assert unlike(exporter, d1) == [], "a reading of its own, that shares nothing with the product's"
+
+    live(source)
+    with closing(open_source(source, closed_cleanly=True)) as db:
+        new = Exporter(snapshot.take(db, tmp_path / "later"), decisions)
+    changes = find_changes(manifest, exporter, new)
+    on = {trigger.name: trigger.table for trigger in new.schema.triggers}
+    triggers = [Named(trigger.name, trigger.sql, on[trigger.name]) for trigger in conversion.triggers]
+    again = [sql for table in new.schema.tables if table.name in made for sql in virtual.after_statements(table)]
+    delta = write_delta(new, changes, manifest, triggers, "plan", {}, again)
+    load.load(d1, tmp_path / "later", delta)
+    found = compare(d1, delta, new.db, new.relations)
+    checks = [*found.checks, *received(d1, delta), *sequences(d1, delta)]
+    checks += constraints(d1, [table.name for table in conversion.tables])
+    checks += schema_present(d1, [*conversion.table_statements, *conversion.after_statements])
+    assert failed(checks) == []
+    assert unlike(new, d1) == []
+    assert bool(wanted.rows) == any(change.count for change in changes.values())
     exporter.close()
-    assert unlike == [], "a reading of its own, that shares nothing with the product's"
+    new.close()
+
+
+def writable(path: Path, copy: Path) -> Path:
+    """A copy that may be changed, its write-ahead log included."""
+    with closing(open_source(path, closed_cleanly=True)) as db, closing(apsw.Connection(str(copy))) as made:
+        with made.backup("main", db, "main") as backup:
+            backup.step()
+        made.execute("PRAGMA journal_mode = DELETE")
+    return copy
+
+
+def live(source: Path) -> None:
+    """What an application may do: in every table one row goes, one comes, one changes, where constraints let it."""
+    with closing(apsw.Connection(str(source))) as db:
+        db.execute("PRAGMA foreign_keys = on")
+        for table in reflect(db).moving:
+            name, bound = quoted(table.name), {c for fk in table.foreign_keys for c in fk.columns}
+            free = [quoted(c.name) for c in table.stored if not c.key and c.name not in bound]
+            listed = ", ".join(quoted(c.name) for c in table.stored if table.rowid_alias != c.name)
+            for sql in (
+                f"DELETE FROM {name} WHERE _rowid_ = (SELECT max(_rowid_) FROM {name})",
+                f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {name} LIMIT 1" if listed else "SELECT 1",
+                *(f"UPDATE {name} SET {c} = NULL WHERE _rowid_ = (SELECT min(_rowid_) FROM {name})" for c in free[:3]),
+            ):
+                with suppress(apsw.ConstraintError):
+                    db.execute(sql)
+
+
+def unlike(exporter: Exporter, d1: D1) -> list[str]:
+    return [table.name for table in exporter.schema.moving if not same_rows(exporter.db, d1, table)]
 
 
 def failed(checks: list[Check]) -> list[tuple[str, str, str]]:

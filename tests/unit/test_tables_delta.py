@@ -372,6 +372,26 @@ def test_a_key_that_can_no_longer_name_its_rows_stops_the_delta(d1: D1, tmp_path
     assert caught.value.object == "t"
 
 
+def test_a_key_that_came_to_name_its_rows_is_left_alone(d1: D1, tmp_path: Path) -> None:
+    """The rows are paged by their rowid, as they were exported; who opens the record anew knows it too."""
+    script = "CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), (NULL, 2), ('c', 3), ('d', 4)"
+    with voyage(d1, tmp_path, script) as made:
+        made.follow(
+            "DELETE FROM t WHERE k IS NULL", "UPDATE t SET v = 5 WHERE k = 'c'", "INSERT INTO t VALUES ('b', 6)"
+        )
+        state = made.state
+        again = export.Exporter(state.folder / snapshot.FILE)
+        assert not again.relations["t"].carries_rowid
+        reopened = Carried(state.source, state.folder, d1, again, state.manifest)
+        assert reopened.compare().equal
+        d1.batch(["UPDATE t SET v = 7 WHERE k = 'd'"])
+        assert [(d.column, d.found) for d in reopened.compare().differences] == [("v", "integer 7")]
+        d1.batch(["UPDATE t SET v = 4 WHERE k = 'd'"])
+        made.state = reopened
+        made.follow("UPDATE t SET k = 'e' WHERE k = 'd'", "INSERT INTO t VALUES ('d', 8), (NULL, 9)")
+        again.close()
+
+
 def test_what_is_sent_names_no_row_that_did_not_change(d1: D1, tmp_path: Path) -> None:
     script = (
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'stays'), (2, 'goes'), (3, 'old')"

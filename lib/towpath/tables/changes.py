@@ -50,8 +50,9 @@ def find_changes(base: Manifest, old: Exporter, new: Exporter, report: Progress 
 
 
 def _table(entry: TableEntry, old: Exporter, new: Exporter, report: Progress) -> TableChanges:
-    before, after = old.relations[entry.name], new.relations[entry.name]
-    if before.key != after.key:
+    before, after = (side.relations[entry.name].paged_as(entry.key, entry.carries_rowid) for side in (old, new))
+    new.relations[entry.name] = after
+    if after.key != entry.key:
         raise BadInput(
             "the primary key holds NULLs since the export", object=entry.name, next="begin again with 01-inventory"
         )
@@ -67,16 +68,22 @@ def _table(entry: TableEntry, old: Exporter, new: Exporter, report: Progress) ->
             pages.append(page)
             continue
         ranges.append((page.low, page.high))
-        _open(changes, old, new, page.low, page.high)
+        _open(changes, (old, before), (new, after), page.low, page.high)
         pages += _cut(new, after, now, reals) if now.bytes > PAGE_BYTES else [now]
     entry = replace(entry, pages=tuple(pages), rows=sum(page.rows for page in pages), reals=reals)
     return replace(changes, entry=entry, ranges=tuple(ranges))
 
 
-def _open(changes: TableChanges, old: Exporter, new: Exporter, low: str | None, high: str | None) -> None:
-    name = changes.entry.name
-    left = dict(opened.source_rows(old.db, old.relations[name], low, high))
-    for key, cells in opened.source_rows(new.db, new.relations[name], low, high):
+def _open(
+    changes: TableChanges,
+    old: tuple[Exporter, Relation],
+    new: tuple[Exporter, Relation],
+    low: str | None,
+    high: str | None,
+) -> None:
+    (was_in, before), (is_in, after) = old, new
+    left = dict(opened.source_rows(was_in.db, before, low, high))
+    for key, cells in opened.source_rows(is_in.db, after, low, high):
         was = left.pop(key, None)
         if was is None:
             changes.inserted[key] = cells

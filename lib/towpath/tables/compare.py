@@ -52,7 +52,10 @@ def compare(
     Raises D1Error or CannotFinish when the target cannot be read to the end: that is never a pass.
     """
     with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="prove") as pool:
-        results = [_table(pool, d1, entry, relations[entry.name], snapshot, report) for entry in manifest.tables]
+        results = [
+            _table(pool, d1, entry, relations[entry.name].paged_as(entry.key, entry.carries_rowid), snapshot, report)
+            for entry in manifest.tables
+        ]
     found = tuple(difference for result in results for difference in result.differences)
     return Comparison(
         surface="tables",

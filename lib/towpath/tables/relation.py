@@ -8,7 +8,7 @@ target without.  The source itself is never changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import apsw
 
@@ -114,6 +114,12 @@ class Relation:
     def order(self) -> str:
         """ORDER BY clause that follows the key."""
         return f" ORDER BY {', '.join(self.paging.parts(quoted(self.name)))}"
+
+    def paged_as(self, names: Sequence[str], carries_rowid: bool) -> Relation:
+        """The same rows, named as an export named them: a key that could not name them then may have come to do so."""
+        if self.carries_rowid or not carries_rowid:
+            return self
+        return replace(self, paging=Key(tuple(names), True, False))
 
     def arriving(self) -> Relation:
         """The same rows as the target holds them: no decisions laid over."""
