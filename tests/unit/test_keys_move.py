@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from helpers import markdown
 from helpers.keys import EVERYTHING, exported, failing, fill
 from redis import Redis
 
@@ -323,30 +324,58 @@ def test_a_key_that_expires_between_import_and_proof_is_listed(redis_client: Red
 
 # -- what the proof sees
 
-FAULTS: list[tuple[Callable[[KV], object], list[str], list[tuple[str, str]]]] = [
-    (lambda kv: put(kv, "text", b"other", {"type": "string"}), ["KE406"], [("text", "value")]),
-    (lambda kv: put(kv, "empty", b"\0", {"type": "string"}), ["KE406"], [("empty", "value")]),
-    (lambda kv: put(kv, "binary", b"\xff", {"type": "string", "encoding": "binary"}), ["KE406"], [("binary", "value")]),
-    (lambda kv: put(kv, "replaced", b"\xff", {"type": "string"}), ["KE406"], [("replaced", "value")]),
-    (lambda kv: put(kv, "marked", b"text", {"type": "string"}), ["KE406"], [("marked", "value")]),
-    (lambda kv: put(kv, "__proto__", b"x", {"type": "string"}), ["KE406"], [("__proto__", "value")]),
+TEXT, BINARY = {"type": "string"}, {"type": "string", "encoding": "binary"}
+MEMBERS = {"type": "list", "encoding": "base64"}
+FAULTS: list[tuple[str, Callable[[KV], object], list[str], list[tuple[str, str]]]] = [
+    ("another text", lambda kv: put(kv, "text", b"other", TEXT), ["KE406"], [("text", "value")]),
+    ("a NUL in an empty value", lambda kv: put(kv, "empty", b"\0", TEXT), ["KE406"], [("empty", "value")]),
     (
-        lambda kv: put(kv, "list", b'["b","a"]', {"type": "list"}),
-        ["KE406", "KE407"],
-        [("list", "value"), ("list", "metadata")],
+        "one byte of a binary value",
+        lambda kv: put(kv, "binary", b"\xfe" + bytes(range(1, 256)), BINARY),
+        ["KE406"],
+        [("binary", "value")],
     ),
-    (lambda kv: put(kv, "empty", b"", {"type": "hash"}), ["KE407"], [("empty", "metadata")]),
-    (lambda kv: put(kv, "empty", b"", {"type": "string", "more": 1}), ["KE407"], [("empty", "metadata")]),
-    (lambda kv: put(kv, "empty", b"", {"type": "string"}, int(time.time()) + 500), ["KE408"], [("empty", "expiry")]),
-    (lambda kv: put(kv, "ends", b"1", {"type": "string"}), ["KE408"], [("ends", "expiry")]),
-    (lambda kv: put(kv, "ends", b"1", {"type": "string"}, int(time.time()) + 3_605), ["KE408"], [("ends", "expiry")]),
-    (lambda kv: kv.delete(["set"]), ["KE403", "KE404"], [("set", "")]),
-    (lambda kv: put(kv, "foreign", b"", {}), ["KE403", "KE405"], [("foreign", "")]),
-    (lambda kv: [kv.delete(["set"]), put(kv, "foreign", b"", {})], ["KE404", "KE405"], [("foreign", ""), ("set", "")]),
+    (
+        "bytes that are no text for U+FFFD",
+        lambda kv: put(kv, "replaced", b"\xff", TEXT),
+        ["KE406"],
+        [("replaced", "value")],
+    ),
+    ("a byte order mark taken away", lambda kv: put(kv, "marked", b"text", TEXT), ["KE406"], [("marked", "value")]),
+    ("the value of `__proto__`", lambda kv: put(kv, "__proto__", b"x", TEXT), ["KE406"], [("__proto__", "value")]),
+    (
+        "two elements of a list exchanged",
+        lambda kv: put(kv, "list", b'["a","b",{"base64":"/w=="},"b"]', MEMBERS),
+        ["KE406"],
+        [("list", "value")],
+    ),
+    ("another type", lambda kv: put(kv, "empty", b"", {"type": "hash"}), ["KE407"], [("empty", "metadata")]),
+    ("metadata too many", lambda kv: put(kv, "empty", b"", {**TEXT, "more": 1}), ["KE407"], [("empty", "metadata")]),
+    (
+        "an expiry on a key that stays",
+        lambda kv: put(kv, "empty", b"", TEXT, int(time.time()) + 500),
+        ["KE408"],
+        [("empty", "expiry")],
+    ),
+    ("no expiry on a key that ends", lambda kv: put(kv, "ends", b"1", TEXT), ["KE408"], [("ends", "expiry")]),
+    (
+        "an expiry some seconds later",
+        lambda kv: put(kv, "ends", b"1", TEXT, int(time.time()) + 3_605),
+        ["KE408"],
+        [("ends", "expiry")],
+    ),
+    ("key missing", lambda kv: kv.delete(["set"]), ["KE403", "KE404"], [("set", "")]),
+    ("key too many", lambda kv: put(kv, "foreign", b"", {}), ["KE403", "KE405"], [("foreign", "")]),
+    (
+        "one key missing, another too many",
+        lambda kv: [kv.delete(["set"]), put(kv, "foreign", b"", {})],
+        ["KE404", "KE405"],
+        [("foreign", ""), ("set", "")],
+    ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fault", "codes", "named"), FAULTS)
+@pytest.mark.parametrize(("fault", "codes", "named"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
 def test_what_was_done_to_the_namespace_is_found(
     fault: Callable[[KV], object],
     codes: list[str],
@@ -363,6 +392,11 @@ def test_what_was_done_to_the_namespace_is_found(
     assert failing(proof.checks) == codes
     assert [(one.key, one.column) for one in proof.differences] == named
     assert all(check.next for check in proof.checks if check.verdict is Verdict.FAIL)
+
+
+def test_the_page_lists_what_the_proof_sees(root: Path) -> None:
+    rows = markdown.rows(markdown.section(root / "docs" / "keys.md", "What the proof sees"), "what was done")
+    assert [(row[0], markdown.code(row[1])) for row in rows] == [(name, codes) for name, _, codes, _ in FAULTS]
 
 
 def test_values_that_grew_beyond_a_bulk_read_are_read_alone(redis_client: Redis, kv: KV, tmp_path: Path) -> None:
