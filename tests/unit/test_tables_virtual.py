@@ -15,7 +15,8 @@ from towpath.checks import Decision, Verdict
 from towpath.cloudflare import D1
 from towpath.errors import BadInput
 from towpath.tables.manifest import read_chunk, statements
-from towpath.tables.virtual import after_statements, ranking
+from towpath.tables.schema import reflect
+from towpath.tables.virtual import after_statements, filled, ranking
 
 FILL = [Decision("TB116", name, "fill", "the application searches in it") for name in ("words", "boxes", "whole")]
 SCRIPT = """
@@ -155,6 +156,16 @@ def test_one_that_is_dropped_is_not_read(d1: D1, tmp_path: Path) -> None:
         made = carry(tmp_path / "s.sqlite", tmp_path / "0", d1, FILL[:1])
     assert [entry.name for entry in made.manifest.tables] == ["note", "words"]
     made.exporter.close()
+
+
+def test_a_pattern_fills_only_those_that_own_their_content(tmp_path: Path) -> None:
+    script = """CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE VIRTUAL TABLE own USING fts5 (a);
+        CREATE VIRTUAL TABLE over USING fts5 (a, content=t, content_rowid=id);
+        CREATE VIRTUAL TABLE vocabulary USING fts5vocab (own, row);
+        CREATE VIRTUAL TABLE old USING fts4 (a); CREATE VIRTUAL TABLE empty USING fts5 (a, content='')"""
+    with closing(make_source(tmp_path / "s.sqlite", script)) as db:
+        assert list(filled(reflect(db), [Decision("TB116", "*", "fill", "all of them")])) == ["own"]
+        assert list(filled(reflect(db), [Decision("TB116", "*", "drop", "none of them")])) == []
 
 
 def test_a_hundred_columns_have_no_room_for_the_rowid(d1: D1, tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def filled(schema: Schema, decisions: Sequence[Decision]) -> dict[str, Relation]
     """
     out = {}
     for table in schema.tables:
-        decision = decide(OWN_CONTENT, table.name, decisions) if table.kind == "virtual" else None
+        if table.kind != "virtual" or read_virtual(table).way != FILLED:
+            continue  # a pattern may name any
+        decision = decide(OWN_CONTENT, table.name, decisions)
         if decision is not None and decision.do == "fill":
             out[table.name] = Relation(table, _key(table))
     return out
