@@ -231,6 +231,20 @@ def test_the_target_refuses(postgresql_server: Postgresql, shop: str, tmp_path: 
         db.execute(REFUSED[what])
 
 
+def test_the_next_number_is_the_same_on_both_sides(postgresql_server: Postgresql, shop: str, tmp_path: Path) -> None:
+    run(postgresql_server, shop, "SELECT setval('users_id_seq', 41); SELECT setval('tree_id_seq', 90, false)")
+    found, made, db = filled(postgresql_server, shop, tmp_path)
+    assert made.sequence_values(found) == {"users": 41, "tree": 89}
+    for table, value in made.sequence_values(found).items():
+        db.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        db.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table, value))
+    db.execute("INSERT INTO users (email) VALUES ('new@x'); INSERT INTO tree DEFAULT VALUES")
+    assert list(db.execute("SELECT max(id) FROM users UNION ALL SELECT max(id) FROM tree")) == [(42,), (90,)]
+    with psycopg.connect(shop, password=postgresql_server.password) as connection:
+        following = connection.execute("SELECT nextval('users_id_seq'), nextval('tree_id_seq')").fetchone()
+    assert following == (42, 90)
+
+
 def test_defaults_give_values_in_their_form(postgresql_server: Postgresql, shop: str, tmp_path: Path) -> None:
     _, _, db = filled(postgresql_server, shop, tmp_path)
     db.execute("INSERT INTO users (email) VALUES ('new@x')")

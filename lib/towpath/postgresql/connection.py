@@ -119,7 +119,7 @@ def told(object: str) -> Iterator[None]:
     except errors.QueryCanceled as error:
         if "timeout" not in str(error):
             raise CannotFinish("somebody cancelled the query", object=object, next="run again") from None
-        step = "run it when the server has less to do, or raise source_statement_seconds"
+        step = "run it when the server has less to do"
         raise CannotFinish("the statement took longer than its time-out", object=object, next=step) from None
     except errors.LockNotAvailable:
         step = "wait until whoever alters it has finished, then run again"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from towpath.checks import Finding
+from towpath.postgresql.catalog import Catalog
 
 KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
 
@@ -96,6 +97,15 @@ class Generated:
             if (account.kind, account.name) == (kind, name):
                 return account
         raise KeyError((kind, name))
+
+    def sequence_values(self, catalog: Catalog) -> dict[str, int]:
+        """For each table with AUTOINCREMENT what `sqlite_sequence` must hold, so that the next number is the same.
+
+        A sequence whose value this user may not read is not among them: the largest key stands for it then.
+        """
+        following = {sequence.qualified: sequence.next_value for sequence in catalog.sequences}
+        named = ((table.name, following.get(table.autoincrement)) for table in self.tables)
+        return {name: value - 1 for name, value in named if value is not None}
 
     def findings(self) -> list[Finding]:
         """The changes as findings PG3xx, for the result table: columns first, then every other object."""
