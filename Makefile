@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test lint format golden lab bench lock down clean
+.PHONY: help install demo test edits lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ demo: install ## Move Joan's generated database and files to the local Cloudflar
 
 test: install lint ## Linters, types and the whole test suite
 	$(BIN)/pytest -n 2 --dist loadscope
+
+edits: install ## Change 10,000 bytes of a record, one at a time; `towpath verify` must see each
+	EDITS=10000 $(BIN)/pytest -q tests/unit/test_runs_seal.py -k any_byte
 
 lint: install ## ruff and mypy only
 	$(BIN)/ruff check .
@@ -75,12 +78,15 @@ lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their
 	@$(MAKE) $(PYTHON_STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --package-lock-only --ignore-scripts
 
-down: ## Stop the local runtime that demo and lab leave up
+down: ## Stop what demo and lab leave up: the local runtime, and the servers of the legacy side
 	@if [ -x $(BIN)/towpath ]; then $(BIN)/towpath local down $(SYSTEM) --env local; fi
+	@if [ -d build/$(SYSTEM)/postgresql ]; then $(BIN)/python -m runbooks.$(SYSTEM).legacy down --data build/$(SYSTEM); fi
 
-clean: ## Stop every local runtime; remove .venv, node_modules, build/ and caches; keep outputs/
+clean: ## Stop every local runtime and server; remove .venv, node_modules, build/ and caches; keep outputs/
 	@if [ -f $(PYTHON_STAMP) ]; then \
-		$(BIN)/python -c 'from pathlib import Path; from towpath.local import down_all; down_all(Path.cwd())'; fi
+		$(BIN)/python -c 'from pathlib import Path; from towpath.local import down_all; down_all(Path.cwd())'; \
+		for one in build/*/postgresql; do if [ -d "$$one" ]; then data=$$(dirname "$$one"); \
+			$(BIN)/python -m runbooks.$$(basename "$$data").legacy down --data "$$data"; fi; done; fi
 	rm -rf $(VENV) node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis lib/*.egg-info
 	find lib notebooks runbooks tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	@echo 'outputs/ is kept: it holds the records of what was moved. Remove it yourself if you are sure.'

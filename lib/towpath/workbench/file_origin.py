@@ -14,7 +14,7 @@ from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.fitting.fitted import Fitted
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import leaving_orphans, schema_unchanged
-from towpath.tables.conversion import Conversion
+from towpath.tables.conversion import Account, Conversion
 from towpath.tables.convert import convert
 from towpath.tables.export import Exporter
 from towpath.tables.findings import contradictions, find
@@ -147,6 +147,11 @@ class FileOrigin:
     def conversion(self, schema: Schema) -> Conversion:
         """The schema of D1 from the source's own, and the census."""
         return convert(schema, self.bench.profile, self.bench.decisions, self.bench.limits)
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """What became of every object of the file."""
+        return self.bench.conversion.accounting
 
     def take(self, folder: Path, report: Progress) -> Path:
         """Back the source up in one read transaction; `report` counts pages."""

@@ -10,7 +10,7 @@ import apsw
 
 from towpath.checks import Check, Comparison, Progress
 from towpath.fitting.fitted import Fitted
-from towpath.tables.conversion import Conversion
+from towpath.tables.conversion import Account, Conversion
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
@@ -83,6 +83,10 @@ class Origin(Protocol):
 
     def conversion(self, schema: Schema) -> Conversion:
         """The target's schema."""
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """What became of every object of the source."""
 
     def take(self, folder: Path, report: Progress) -> Path:
         """One consistent snapshot, in the form in which the rows must arrive."""

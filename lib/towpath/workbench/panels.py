@@ -10,7 +10,7 @@ from towpath.checks import Comparison, Verdict
 from towpath.cloudflare.prices import Estimate
 from towpath.tables.census import ColumnProfile, Profile
 from towpath.tables.changes import TableChanges
-from towpath.tables.conversion import KEPT, Conversion
+from towpath.tables.conversion import KEPT, Account, Conversion
 from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
@@ -150,11 +150,11 @@ def cost_lines(estimate: Estimate) -> show.Shown:
     return show.table(rows, columns, title)
 
 
-def account(conversion: Conversion) -> show.Shown:
+def account(accounts: Sequence[Account]) -> show.Shown:
     """What became of every object of the source, what changed first."""
-    ordered = sorted(conversion.accounting, key=lambda a: (a.outcome == KEPT, a.kind, a.name))
+    ordered = sorted(accounts, key=lambda a: (a.outcome == KEPT, a.kind, a.name))
     rows = [(a.kind, a.name, a.outcome, ", ".join(a.codes), a.reason) for a in ordered]
-    counts = {o: sum(a.outcome == o for a in conversion.accounting) for o in ("kept", "changed", "dropped")}
+    counts = {o: sum(a.outcome == o for a in accounts) for o in ("kept", "changed", "dropped")}
     title = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     return show.table(
         rows, ("Kind", "Object", "Outcome", "Codes", "Reason"), f"{len(rows)} objects: {title}", numeric=()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from towpath.checks import Progress
+from towpath.checks import Progress, Verdict
 from towpath.fitting.fitted import Fitted
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import check
@@ -48,10 +48,21 @@ def write_files(bench: Workbench, conversion: Conversion) -> list[str]:
 
 
 def apply(bench: Workbench, conversion: Conversion) -> str:
-    """Apply the first migration to an empty target, in one transaction; a dry run says what it would do."""
+    """Apply the first migration to an empty target, in one transaction; a dry run says what it would do.
+
+    Nothing is written once a check has failed: the target stays empty until source, mapping and schema agree.
+    """
     claim_checks(bench.d1, bench.claim)
     if not bench.run.approve_write(bench.fingerprint):
         return f"dry run: nothing was written; {len(conversion.tables)} tables would be created"
+    if failed := sum(one.verdict is Verdict.FAIL for one in bench.run.checks):
+        found = f"nothing was written: {failed} checks of this phase failed before"
+        bench.run.add([check("TB401", "0001_tables.sql", f"{len(conversion.tables)} tables", found, False)])
+        return found
+    if any(found.verdict is Verdict.FAIL for found in bench.run.checks):
+        found = "not applied: a check above fails"
+        bench.run.add([check("TB401", "0001_tables.sql", f"{len(conversion.tables)} tables", found, False)])
+        return found
     done = apply_migration(bench.d1, "0001_tables.sql", conversion.table_statements, bench.claim)
     there = {name.lower() for name, _ in bench.d1.facts().tables}
     missing = [table.name for table in conversion.tables if table.name.lower() not in there]

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apsw
+
 from towpath.checks import Check, Progress, Severity, Verdict
 from towpath.errors import BadInput
 from towpath.fitting.account import fit
-from towpath.fitting.adopt import Migrations, read_migrations
+from towpath.fitting.adopt import Migrations, adopted, read_migrations
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.losses import losses
 from towpath.fitting.rules import RULES
 from towpath.fitting.shape import Shaped, shape
 from towpath.fitting.source import source_of
+from towpath.fitting.spec import ColumnRule, Fit, TableRule
 from towpath.fitting.violations import violations
 from towpath.postgresql.catalog import Catalog
-from towpath.tables.schema import Schema
+from towpath.postgresql.convert import convert
+from towpath.postgresql.generated import Generated
+from towpath.postgresql.rules import RULES as POSTGRESQL
+from towpath.tables.conversion import Account, Conversion
+from towpath.tables.schema import Schema, reflect
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
 
 
-def read_target(bench: Workbench) -> Schema:
-    """What the new application's migrations declare.  Raises BadInput, with file and line, for what D1 refuses."""
-    return _migrations(bench).schema
+def identity_of(generated: Generated) -> Fit:
+    """Every column to the column of its name, in its captured form."""
+    rules = []
+    for table in generated.tables:
+        columns = {column.name: ColumnRule(source=column.name) for column in table.columns if not column.computed}
+        rules.append(TableRule(table.source, table.name, columns))
+    return Fit(tuple(rules))
 
 
-def _migrations(bench: Workbench) -> Migrations:
-    return read_migrations(bench.root / bench.run.mapping.tables.migrations, bench.limits)
+def declared_by(statements: Sequence[str]) -> Schema:
+    """What SQLite makes of statements, run in memory."""
+    with closing(apsw.Connection(":memory:")) as db:
+        for sql in statements:
+            db.execute(sql)
+        return reflect(db)
 
 
 class ServerFit:
@@ -41,24 +57,44 @@ class ServerFit:
         self.bench, self.catalog = bench, catalog
 
     @cached_property
+    def generated(self) -> Generated | None:
+        """The schema made from the server's; None where the new application brings its own."""
+        return convert(self.catalog) if self.bench.run.mapping.tables.mode == "generate" else None
+
+    @cached_property
     def migrations(self) -> Migrations:
         """What the new application declares."""
-        return _migrations(self.bench)
+        return read_migrations(self.bench.root / self.bench.run.mapping.tables.migrations, self.bench.limits)
 
-    @property
+    @cached_property
     def target(self) -> Schema:
-        """The whole schema of the target."""
-        return self.migrations.schema
+        """The whole schema of the target.  Raises BadInput, with file and line, for what D1 refuses."""
+        made = self.generated
+        return declared_by([*made.table_statements, *made.after_statements]) if made else self.migrations.schema
 
     @cached_property
     def fitted(self) -> Fitted:
         """How the rows go into the target's tables."""
-        return fit(source_of(self.catalog), self.target, self.bench.run.mapping.tables.fitted)
+        rules = identity_of(self.generated) if self.generated else self.bench.run.mapping.tables.fitted
+        return fit(source_of(self.catalog), self.target, rules)
+
+    @cached_property
+    def conversion(self) -> Conversion:
+        """The target's schema as statements."""
+        return adopted(self.target)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """What became of every object of the server, or, where the application brings its schema, of the migrations."""
+        if self.generated is None:
+            return self.conversion.accounting
+        found = self.generated.accounts
+        return tuple(Account(a.kind, a.name, a.outcome, a.codes, a.reason, a.before, a.after) for a in found)
 
     def judge(self, captured: Path, report: Progress) -> None:
         """Every column accounted for; what is lost; and every row that the target would refuse.  Counts rows."""
         run, fitted = self.bench.run, self.fitted
-        findings = [*fitted.findings, *self.migrations.findings()]
+        findings = [*fitted.findings, *(self.migrations.findings() if self.generated is None else ())]
         refused = any(RULES[finding.code].severity is Severity.REFUSE for finding in fitted.findings)
         if refused:  # nothing can be counted by rules that are wrong
             run.judge(findings, RULES)
@@ -68,7 +104,14 @@ class ServerFit:
             run.judge([*findings, *counted.findings, *broken], RULES, more=counted.decisions)
             told = f"{sum(finding.count for finding in broken):,} rows do" if broken else "none does"
             run.check("FT300", "tables", "rows", "no row breaks a constraint of the target", told, not broken)
-        run.add(self._beside())
+        if self.generated is not None:
+            run.judge(self.generated.findings(), POSTGRESQL, ["PG3"])
+            known = {(account.kind, account.name) for account in self.accounts}
+            lost = [f"{one.kind} {one.name}" for one in self.catalog.objects if (one.kind, one.name) not in known]
+            told = f"{len(known)} accounted for" + (f", not {', '.join(lost[:5])}" if lost else "")
+            run.check("TB322", "tables", self.catalog.database, f"{len(self.catalog.objects)} objects", told, not lost)
+        else:
+            run.add(self._beside())
         told = f"{len(fitted.sources)} source columns, {len(fitted.targets)} target columns"
         run.check("FT100", "tables", "fit", "every column accounted for", told, not refused)
 

@@ -17,7 +17,6 @@ import apsw
 
 from towpath.checks import Check, Comparison, Finding, Progress, Verdict
 from towpath.errors import BadInput
-from towpath.fitting.adopt import adopted
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.proof import prove
 from towpath.fitting.shape import Shaped
@@ -30,7 +29,7 @@ from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.postgresql.snapshot import Snapshot
 from towpath.tables import rules as table_rules
 from towpath.tables.acceptance import check, leaving_orphans
-from towpath.tables.conversion import Conversion
+from towpath.tables.conversion import Account, Conversion
 from towpath.tables.export import Exporter
 from towpath.tables.findings import find
 from towpath.tables.manifest import Manifest
@@ -38,7 +37,7 @@ from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema, reflect
 from towpath.tables.snapshot import FILE
 from towpath.workbench.references import Column
-from towpath.workbench.server_fit import ServerFit, read_target
+from towpath.workbench.server_fit import ServerFit
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
@@ -203,8 +202,13 @@ class ServerOrigin:
         return self.fit.target
 
     def conversion(self, schema: Schema) -> Conversion:  # noqa: ARG002
-        """The target's schema, as its authors wrote it."""
-        return adopted(read_target(self.bench))
+        """The target's schema: as its authors wrote it, or made from the server's."""
+        return self.fit.conversion
+
+    @property
+    def accounts(self) -> Sequence[Account]:
+        """What became of every object of the server, or of the migrations."""
+        return self.fit.accounts
 
     # -- snapshots
 
