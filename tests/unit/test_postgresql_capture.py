@@ -148,6 +148,20 @@ def test_a_table_that_loses_its_rows_after_the_moment_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_partition_of_a_partition_that_is_emptied_is_refused(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    tables = """CREATE TABLE a (n int) PARTITION BY RANGE (n);
+        CREATE TABLE b PARTITION OF a DEFAULT PARTITION BY RANGE (n); CREATE TABLE c PARTITION OF b DEFAULT;
+        INSERT INTO a VALUES (1)"""
+    run(postgresql_server, postgresql_url, tables)
+    with Snapshot(postgresql_url, postgresql_server.secret) as snapshot:
+        catalog = snapshot.read_catalog()
+        run(postgresql_server, postgresql_url, "TRUNCATE c")
+        with pytest.raises(CannotFinish, match=r"public\.c: it was truncated or rewritten"):
+            capture(snapshot, catalog, tmp_path / "capture.sqlite")
+
+
 def test_a_captured_table_cannot_be_truncated_while_the_proof_runs(
     snapshot: Snapshot, postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
 ) -> None:

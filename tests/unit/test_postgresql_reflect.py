@@ -162,6 +162,19 @@ def test_rows_do_not_change_the_digest(postgresql_server: Postgresql, postgresql
     assert replace(after, database="other").digest == before.digest
 
 
+def test_a_new_partition_does_not_change_the_digest(postgresql_server: Postgresql, postgresql_url: str) -> None:
+    run(postgresql_server, postgresql_url, SHOP + "CREATE INDEX ON events (what);")
+    before = catalog(postgresql_server, postgresql_url)
+    more = """CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+        GRANT SELECT ON events_2 TO PUBLIC; INSERT INTO events VALUES ('2025-05-05', 'x')"""
+    run(postgresql_server, postgresql_url, more)
+    after = catalog(postgresql_server, postgresql_url)
+    assert after.table("public.events").partitions == ("public.events_1", "public.events_2")
+    assert after.digest == before.digest
+    run(postgresql_server, postgresql_url, "ALTER TABLE events ADD COLUMN more int")
+    assert catalog(postgresql_server, postgresql_url).digest != before.digest
+
+
 def test_names_that_need_quotes(postgresql_server: Postgresql, postgresql_url: str) -> None:
     run(
         postgresql_server,

@@ -138,7 +138,7 @@ class Object:
 
     kind: str
     name: str
-    table: str = ""  # schema.name of the relation that it belongs to
+    table: str = ""  # schema.name of the relation that it belongs to; a partition belongs to itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +197,21 @@ class Catalog:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what is declared: rows, sequences' values and the server do not count."""
+        """SHA-256 of what is declared: rows, sequences' values and the server do not count.
+
+        Partitions do not count either: their rows move with the parent, and many a database makes a new one each day.
+        """
         return hashlib.sha256(orjson.dumps([asdict(item) for item in self._declared()])).hexdigest()
 
     def _declared(self) -> Iterator[Any]:
-        yield from (replace(table, estimated_rows=0, readable=True) for table in self.tables)
+        parts = {table.qualified for table in self.tables if table.partition_of}
+        for table in self.tables:
+            if table.qualified not in parts:
+                yield replace(table, estimated_rows=0, readable=True, partitions=())
         yield from (replace(view, populated=True) for view in self.views)
         yield from (replace(sequence, last_value=None, is_called=False) for sequence in self.sequences)
-        for items in (self.triggers, self.functions, self.enums, self.domains, self.others, self.objects):
+        yield from (trigger for trigger in self.triggers if trigger.table not in parts)
+        yield from (other for other in self.others if other.kind != "grant" or other.name not in parts)
+        yield from (object for object in self.objects if object.table not in parts)
+        for items in (self.functions, self.enums, self.domains):
             yield from items

@@ -79,6 +79,8 @@ def connect(
             for setting, value in {**SETTINGS, "statement_timeout": milliseconds}.items():
                 connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
             _readable(connection, name)
+            if connection.info.server_version >= 170_000:
+                connection.execute("SELECT set_config('transaction_timeout', '0', false)")
     except TowpathError:
         connection.close()
         raise

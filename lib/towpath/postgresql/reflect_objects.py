@@ -70,7 +70,8 @@ _OTHERS = (
     ),
 )
 _COUNTED = (  # objects that the catalog has values of its own for
-    ("pg_class", "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = o.oid), 0)",
+    ("pg_class", "coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = o.oid),"
+     " CASE WHEN o.relispartition THEN o.oid END, 0)",
      "o.relkind IN ('r', 'p', 'f', 'v', 'm', 'i', 'I', 'S') AND o.relpersistence <> 't'"
      " AND o.relnamespace <> 'pg_toast'::regnamespace"),
     ("pg_constraint", "o.conrelid", "o.contype IN ('p', 'u', 'f', 'c', 'x') AND (o.conrelid <> 0 OR o.contypid <> 0)"),

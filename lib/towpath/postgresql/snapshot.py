@@ -22,7 +22,7 @@ from towpath.postgresql.reflect import read_catalog
 from towpath.secrets import Secret
 
 _FILES = """
-SELECT n.nspname || '.' || c.relname, c.oid::bigint, c.relfilenode::bigint
+SELECT n.nspname || '.' || c.relname, c.oid::bigint, c.relfilenode::bigint, c.relispartition
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')
 """
 
@@ -101,26 +101,29 @@ class Snapshot:
         Raises CannotFinish when one of them was rewritten or truncated since the snapshot was taken, when somebody
         holds a lock that does not end; BadInput when one is gone.
         """
-        before = {name: (oid, file) for name, oid, file in self._files(self.connection)}
+        before = self._files(self.connection)
         for table in tables:
             with told(table.qualified):
                 self.connection.execute(f"LOCK TABLE {table.sql} IN ACCESS SHARE MODE".encode())
         fresh = self._connect()
         try:
-            now = {name: (oid, file) for name, oid, file in self._files(fresh)}
+            now = self._files(fresh)
         finally:
             fresh.close()
-        for name in (n for table in tables for n in (table.qualified, *table.partitions)):
-            if name in before and before[name] != now.get(name):
+        held = {table.qualified for table in tables}
+        for name, file in before.items():
+            is_partition = file[2]
+            if (name in held or is_partition) and file != now.get(name):
                 raise CannotFinish(
                     "it was truncated or rewritten while the snapshot was taken",
                     object=name,
                     next="run again, when nobody alters the database",
                 )
 
-    def _files(self, connection: psycopg.Connection) -> list[tuple[str, int, int]]:
+    def _files(self, connection: psycopg.Connection) -> dict[str, tuple[int, int, bool]]:
+        """Which file holds each table's rows: a rewritten table gets another one."""
         with told("the catalog of the database"):
-            return connection.execute(_FILES).fetchall()
+            return {name: (oid, file, part) for name, oid, file, part in connection.execute(_FILES)}
 
     def _connect(self) -> psycopg.Connection:
         return connect(self._url, self._password, statement_timeout_seconds=self._seconds)
