@@ -250,3 +250,17 @@ def test_a_table_that_was_not_exported_is_told(small: Passage) -> None:
     assert [(c.object, c.found) for c in comparison.checks if c.verdict is Verdict.FAIL] == [
         ("other", "it was not exported")
     ]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_pages_made_by_postgresql_and_rows_one_by_one_say_the_same(
+    small: Passage, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if wrong:
+        change(small.captured, "UPDATE users SET score = 1.5, raw = '3' WHERE id LIKE '%9'")
+    small.shape()
+    whole = small.prove()
+    monkeypatch.setattr("towpath.fitting.proof.whole_pages", lambda *_: None)
+    single = small.prove()
+    assert (whole.checks, whole.differences, whole.compared) == (single.checks, single.differences, single.compared)
+    assert whole.equal != wrong

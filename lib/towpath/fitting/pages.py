@@ -19,7 +19,7 @@ from towpath.fitting.conversions import BLOB, INTEGER, REAL, TEXT
 from towpath.fitting.fitted import FittedTable, Part, Value
 from towpath.fitting.values import NULL, literal_kind
 from towpath.postgresql.connection import told
-from towpath.tables.canonical import Digest, reals_digest
+from towpath.tables.canonical import Digest, digest, reals_digest
 from towpath.tables.manifest import Page, TableEntry
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
@@ -32,7 +32,7 @@ CELLS = {
     REAL: "CASE WHEN {c} IS NULL THEN 'n' WHEN {c} = 'NaN' THEN 't3:NaN' ELSE 'r' END",
     NULL: "'n'",
 }
-COLLATED = {True: ' COLLATE "C"', False: ""}
+AS_UTF8 = "convert_to({c}, 'UTF8')"
 REALS = "CASE WHEN {c} IS NULL OR {c} = 'NaN' THEN '' ELSE {c}::text || ',' END"
 
 
@@ -74,18 +74,11 @@ class Stream:
         """All rows, in key order where there is one; or those with low < key <= high."""
         if not self.table.parts:
             return
-        # octet_length and the order of texts are those of the server's encoding, which need not be UTF-8
-        bytes_of = "{c}" if connection.info.parameter_status("server_encoding") == "UTF8" else "convert_to({c}, 'UTF8')"
-        names = [f"k{number}" for number in range(len(self.key))] if self.ordered else []
+        names, keys, inner = self.source(connection)
         kinds = self.kinds[: len(names)]
-        keys = [
-            f"{bytes_of.replace('{c}', name)}{COLLATED[bytes_of == '{c}']}" if kind == TEXT else name
-            for name, kind in zip(names, kinds, strict=True)
-        ]
-        inner = " UNION ALL ".join(self._part(part, names, bytes_of) for part in self.table.parts)
         ends = [(">", low)] if low is not None else []
         ends += [("<=", high)] if high is not None else []
-        conditions = [f"ROW({', '.join(keys)}) {sign} {_literal(key, bytes_of)}" for sign, key in ends]
+        conditions = [f"ROW({', '.join(keys)}) {sign} {_literal(key, _is_utf8(connection))}" for sign, key in ends]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = f" ORDER BY {', '.join(keys)}" if keys else ""
         sql = f"SELECT {', '.join([*names, 'x', 'y'])} FROM ({inner}) AS rows{where}{order}"
@@ -96,6 +89,17 @@ class Stream:
                     for field, kind in zip(fields, kinds, strict=False)
                 )
                 yield Row(key, fields[-2], fields[-1])
+
+    def source(self, connection: psycopg.Connection) -> tuple[list[str], list[str], str]:
+        """Names of the key's columns, what to order them by, and a SELECT of them with text (x) and reals (y)."""
+        # octet_length and the order of texts are those of the server's encoding, which need not be UTF-8
+        bytes_of, ordered = ("{c}", '{c} COLLATE "C"') if _is_utf8(connection) else (AS_UTF8, AS_UTF8)
+        names = [f"k{number}" for number in range(len(self.key))] if self.ordered else []
+        keys = [
+            ordered.replace("{c}", name) if kind == TEXT else name
+            for name, kind in zip(names, self.kinds, strict=False)
+        ]
+        return names, keys, " UNION ALL ".join(self._part(part, names, bytes_of) for part in self.table.parts)
 
     def _part(self, part: Part, keys: list[str], bytes_of: str) -> str:
         values = [_value(part, column) for column in self.columns]
@@ -155,8 +159,16 @@ class PageDigests:
         reals = b"".join(self.reals).decode()
         if page.form == "cells":
             return self.count == 1 and cells_digest(self.only, reals) == page.text
-        found = Digest(self.count, self.text.hexdigest(), reals_digest(reals))
-        return found == Digest(page.rows, page.text, page.reals)
+        return Digest(self.count, self.text.hexdigest(), reals_digest(reals)) == Digest(
+            page.rows, page.text, page.reals
+        )
+
+
+def same_page(page: Page, rows: int, text: bytes, reals: str) -> bool:
+    """Whether a whole page is the manifest's."""
+    if page.form == "cells":
+        return rows == 1 and cells_digest(text, reals) == page.text
+    return digest(rows, text, reals) == Digest(page.rows, page.text, page.reals)
 
 
 def border(literal: str | None, kinds: tuple[str, ...]) -> Key | None:
@@ -208,8 +220,12 @@ def cells_digest(text: bytes, reals: str) -> str:
     return out.hexdigest()
 
 
-def _literal(key: Key, bytes_of: str) -> str:
-    text = "convert_from('\\x{hex}'::bytea, 'UTF8') COLLATE \"C\"" if bytes_of == "{c}" else "'\\x{hex}'::bytea"
+def _is_utf8(connection: psycopg.Connection) -> bool:
+    return connection.info.parameter_status("server_encoding") == "UTF8"
+
+
+def _literal(key: Key, utf8: bool) -> str:
+    text = "convert_from('\\x{hex}'::bytea, 'UTF8') COLLATE \"C\"" if utf8 else "'\\x{hex}'::bytea"
     parts = (f"{part}::bigint" if isinstance(part, int) else text.replace("{hex}", part.hex()) for part in key)
     return f"ROW({', '.join(parts)})"
 

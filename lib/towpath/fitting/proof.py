@@ -20,6 +20,7 @@ from towpath.fitting.fitted import Fitted, FittedTable
 from towpath.fitting.losses import last_values
 from towpath.fitting.pages import PageDigests, Row, Stream, border, cells
 from towpath.fitting.rules import RULES, SAMPLES
+from towpath.fitting.whole import Whole, whole_pages
 from towpath.postgresql.snapshot import Snapshot
 from towpath.tables import canonical, opened
 from towpath.tables.keys import key_shown
@@ -88,15 +89,11 @@ def _table(
     stream = Stream(table, entry)
     if not stream.ordered and table.parts:
         return _multiset(connection, stream, entry, shaped, relation, report)
-    pages, count, last = PageDigests(entry, stream.kinds), 0, None
-    for row in _reported(stream.rows(connection), report):
-        pages.add(row)
-        count += 1
-        last = row.key[0]
+    whole = whole_pages(connection, stream, entry, report) or _row_by_row(connection, stream, entry, report)
     found: list[Difference] = []
     kinds: Counter[str] = Counter()
     unexplained = 0
-    for number in pages.finish():
+    for number in whole.different:
         page = entry.pages[number]
         ends = border(page.low, stream.kinds), border(page.high, stream.kinds)
         mine = ((_key(row, relation), _cells(row)) for row in stream.rows(connection, *ends))
@@ -105,8 +102,16 @@ def _table(
         unexplained += not here
         kinds.update(difference.kind for difference in here)
         found += here[: KEPT - len(found)]
-    top = last if isinstance(last, int) else None
-    return _Result(entry, count, tuple(found), dict(kinds), unexplained, top)
+    return _Result(entry, whole.rows, tuple(found), dict(kinds), unexplained, whole.last)
+
+
+def _row_by_row(connection: psycopg.Connection, stream: Stream, entry: TableEntry, report: Progress) -> Whole:
+    pages, count, last = PageDigests(entry, stream.kinds), 0, None
+    for row in _reported(stream.rows(connection), report):
+        pages.add(row)
+        count += 1
+        last = row.key[0]
+    return Whole(pages.finish(), count, last if isinstance(last, int) else None)
 
 
 def _multiset(
