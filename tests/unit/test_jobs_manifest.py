@@ -100,6 +100,7 @@ def test_every_id_is_done_sent_or_parked_exactly_once(
     plain = celery.send_task(SHARED, (1,), {"name": "é"}).id
     later = celery.send_task(DIGEST, (1,), eta=now + dt.timedelta(hours=30)).id
     undecided = celery.send_task(SHARED, (1,), serializer="pickle").id
+    followed = celery.send_task(SHARED, (1,), link=celery.signature(DIGEST, (2,))).id
     gone = celery.send_task(SHARED, (1,), expires=now + dt.timedelta(hours=1)).id
     redis_client.lpush("celery", b"no job")
     decisions = [
@@ -125,11 +126,14 @@ def test_every_id_is_done_sent_or_parked_exactly_once(
         plain: "send",
         later: "park",
         undecided: "park",
+        followed: "park",
         gone: "done",
         noise: "park",
     }
     assert entries[held].why == "JO203: its worker was killed; JO209: the consumer learns it"
     assert entries[undecided].why.startswith("JO202: nobody has decided (content type application/x-python-serialize)")
+    assert entries[followed].why == "JO208: nobody has decided"
+    assert entries[followed].body
     assert json.loads(entries[plain].body or "")[:2] == [[1], {"name": "é"}]
     assert "\\u00e9" in (entries[plain].body or "")  # Celery's own text, not ours
     assert entries[later].eta == (now + dt.timedelta(hours=30)).isoformat(timespec="microseconds")
@@ -141,7 +145,7 @@ def test_every_id_is_done_sent_or_parked_exactly_once(
     redis_client.delete("celery", "unacked", "unacked_index")
     after = export(redis_client, ["celery"], tmp_path / "after", known=known(made.manifest)).manifest
     assert {one.id for one in after} == set(entries)
-    assert after.done == after.jobs == 7
+    assert after.done == after.jobs == 8
 
 
 def test_a_delta_names_what_came_what_went_and_what_was_retried(tmp_path: Path) -> None:
