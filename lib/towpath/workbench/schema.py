@@ -56,12 +56,8 @@ def apply(bench: Workbench, conversion: Conversion) -> str:
     if not bench.run.approve_write(bench.fingerprint):
         return f"dry run: nothing was written; {len(conversion.tables)} tables would be created"
     if failed := sum(one.verdict is Verdict.FAIL for one in bench.run.checks):
-        found = f"nothing was written: {failed} checks of this phase failed before"
-        bench.run.add([check("TB401", "0001_tables.sql", f"{len(conversion.tables)} tables", found, False)])
-        return found
-    if any(found.verdict is Verdict.FAIL for found in bench.run.checks):
-        found = "not applied: a check above fails"
-        bench.run.add([check("TB401", "0001_tables.sql", f"{len(conversion.tables)} tables", found, False)])
+        found, step = f"not applied: {failed} checks above fail", "do as those checks say, then run the phase again"
+        bench.run.check("TB401", "tables", "0001_tables.sql", f"{len(conversion.tables)} tables", found, False, step)
         return found
     done = apply_migration(bench.d1, "0001_tables.sql", conversion.table_statements, bench.claim)
     there = {name.lower() for name, _ in bench.d1.facts().tables}

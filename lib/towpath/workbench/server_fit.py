@@ -96,14 +96,16 @@ class ServerFit:
         run, fitted = self.bench.run, self.fitted
         findings = [*fitted.findings, *(self.migrations.findings() if self.generated is None else ())]
         refused = any(RULES[finding.code].severity is Severity.REFUSE for finding in fitted.findings)
-        if refused:  # nothing can be counted by rules that are wrong
-            run.judge(findings, RULES)
+        none = "no row breaks a constraint of the target"
+        if refused:  # nothing can be counted by rules that are wrong, so no decision about counts can be judged
+            run.judge(findings, RULES, ["FT1"])
+            run.check("FT300", "tables", "rows", none, "not asked: rules are wrong", False, "correct the rules first")
         else:
             counted = losses(captured, fitted)
             broken = violations(captured, self.target, fitted, run.folder, report)
             run.judge([*findings, *counted.findings, *broken], RULES, more=counted.decisions)
             told = f"{sum(finding.count for finding in broken):,} rows do" if broken else "none does"
-            run.check("FT300", "tables", "rows", "no row breaks a constraint of the target", told, not broken)
+            run.check("FT300", "tables", "rows", none, told, not broken, "see the rows that FT301 to FT306 name")
         if self.generated is not None:
             run.judge(self.generated.findings(), POSTGRESQL, ["PG3"])
             known = {(account.kind, account.name) for account in self.accounts}
@@ -113,7 +115,8 @@ class ServerFit:
         else:
             run.add(self._beside())
         told = f"{len(fitted.sources)} source columns, {len(fitted.targets)} target columns"
-        run.check("FT100", "tables", "fit", "every column accounted for", told, not refused)
+        step = "see the columns that FT101 to FT112 name"
+        run.check("FT100", "tables", "fit", "every column accounted for", told, not refused, step)
 
     def _beside(self) -> Iterator[Check]:
         """An adopted schema takes nothing of the source but rows: what else was declared is named, kind by kind."""
