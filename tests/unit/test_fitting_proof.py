@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from helpers.fitting import Passage, change, passage, rows, rule
 
 from towpath.checks import Verdict
+from towpath.errors import CannotFinish
 from towpath.fitting import sqlite
 from towpath.fitting.language import Node
 from towpath.fitting.spec import ColumnRule, Constant, Fit, Join, Lookup, Rewrite
@@ -260,7 +262,37 @@ def test_pages_made_by_postgresql_and_rows_one_by_one_say_the_same(
         change(small.captured, "UPDATE users SET score = 1.5, raw = '3' WHERE id LIKE '%9'")
     small.shape()
     whole = small.prove()
-    monkeypatch.setattr("towpath.fitting.proof.whole_pages", lambda *_: None)
+    monkeypatch.setattr("towpath.fitting.whole.whole_pages", lambda *_: None)
     single = small.prove()
     assert (whole.checks, whole.differences, whole.compared) == (single.checks, single.differences, single.compared)
     assert whole.equal != wrong
+
+
+def test_pages_that_were_not_opened_are_counted(small: Passage, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(small.captured, "UPDATE users SET score = 1.5 WHERE id LIKE '%9'")
+    small.shape()
+    monkeypatch.setattr("towpath.fitting.proof.OPENED", 0)
+    comparison = small.prove()
+    failed = [check for check in comparison.checks if check.verdict is Verdict.FAIL]
+    assert [(check.object, check.found) for check in failed] == [("users", "1 more pages differ and were not opened")]
+
+
+def test_a_server_that_goes_away_is_no_pass(small: Passage, postgresql_server: Postgresql, postgresql_url: str) -> None:
+    small.shape()
+    with psycopg.connect(postgresql_url, password=postgresql_server.password, autocommit=True) as db:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        db.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
+    with pytest.raises(CannotFinish):
+        small.prove()
+
+
+def test_a_number_too_large_for_postgresql_ends_the_proof(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    source = "CREATE TABLE t (id bigint PRIMARY KEY); INSERT INTO t VALUES (1), (9223372036854775807)"
+    target = "CREATE TABLE t (id INTEGER PRIMARY KEY, n NUMERIC)"
+    rules = Fit((rule("public.t", "t", {"id": "id", "n": c(expression="id + 1")}),))
+    with passage(postgresql_server, postgresql_url, tmp_path, source, target, rules) as made:
+        made.shape()
+        with pytest.raises(CannotFinish, match="bigint out of range"):
+            made.prove()

@@ -6,7 +6,9 @@ only a table whose counts are the manifest's is asked for its pages, so no page 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import queue
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
@@ -15,8 +17,10 @@ from towpath.checks import Progress
 from towpath.fitting.conversions import INTEGER
 from towpath.fitting.pages import Stream, border, same_page
 from towpath.postgresql.connection import told
-from towpath.tables.manifest import TableEntry
+from towpath.postgresql.snapshot import Snapshot
+from towpath.tables.manifest import Manifest, TableEntry
 
+READERS = 2  # PostgreSQL computes each page in one process
 MOST_PAGES = 20_000  # borders that one statement carries
 
 
@@ -27,6 +31,35 @@ class Whole:
     different: list[int]  # numbers of pages
     rows: int
     last: int | None  # the largest key, where it is a number
+
+
+def in_parallel(
+    snapshot: Snapshot, streams: Mapping[str, Stream], manifest: Manifest, report: Progress
+) -> Generator[tuple[TableEntry, Whole | None], None, None]:
+    """`whole_pages` of every table of a manifest, in its order, over several readers of the snapshot."""
+    idle: queue.SimpleQueue[psycopg.Connection] = queue.SimpleQueue()
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for _ in range(READERS):
+        idle.put(snapshot.reader())
+
+    def work(entry: TableEntry) -> Whole | None:
+        connection = idle.get()
+        try:
+            return whole_pages(connection, streams[entry.name], entry, done.put)
+        finally:
+            idle.put(connection)
+
+    pool = ThreadPoolExecutor(READERS, thread_name_prefix="prove")
+    try:
+        waiting = [(entry, pool.submit(work, entry)) for entry in manifest.tables]
+        for _, future in waiting:
+            future.add_done_callback(lambda _: done.put(0))  # called when the future says that it is done
+        for entry, future in waiting:
+            while not future.done() or not done.empty():
+                report(done.get())  # in this thread: whoever shows it need not know of others
+            yield entry, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def whole_pages(connection: psycopg.Connection, stream: Stream, entry: TableEntry, report: Progress) -> Whole | None:

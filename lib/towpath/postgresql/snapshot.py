@@ -15,7 +15,7 @@ from types import TracebackType
 
 import psycopg
 
-from towpath.errors import CannotFinish, TowpathError
+from towpath.errors import BadInput, CannotFinish, TowpathError
 from towpath.postgresql.catalog import Catalog, Table
 from towpath.postgresql.connection import STATEMENT_SECONDS, connect, told
 from towpath.postgresql.reflect import read_catalog
@@ -87,7 +87,7 @@ class Snapshot:
         try:
             with told("the snapshot of the database"):
                 connection.execute(f"SET TRANSACTION SNAPSHOT '{self.id}'".encode())
-        except CannotFinish as error:
+        except (BadInput, CannotFinish) as error:  # its name is unknown once its connection has ended
             step = "look why the server closed its first connection, then run again"
             raise CannotFinish(f"the moment is gone: {error.what}", object=error.object, next=step) from None
 
