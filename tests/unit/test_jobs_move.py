@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,20 @@ def test_a_worker_that_does_not_take_jobs_is_named(served: Runtime, answer: str,
             load(push, write(tmp_path, entry("a")))
     assert "canary" not in caught.value.line
     assert waits == ([0.5, 1.0, 2.0, 4.0, 8.0] if answer == "busy" else [])
+
+
+def test_both_times_travel_with_a_job(tmp_path: Path) -> None:
+    sent: list[Any] = []
+
+    def fake(request: httpx.Request) -> httpx.Response:
+        sent.extend(json.loads(request.content))
+        return httpx.Response(202, json={"ids": ["a"]})
+
+    times = {"eta": "2099-01-01T00:00:00.000001+00:00", "expires": "2099-01-02T00:00:00.000000+00:00"}
+    with Push("http://127.0.0.1:1", None) as push:
+        push._http = httpx.Client(transport=httpx.MockTransport(fake))
+        load(push, write(tmp_path, entry("a", **times)))
+    assert sent == [{"id": "a", "queue": "celery", "task": SHARED, "body": '[["a"], {}, {}]', **times}]
 
 
 def test_a_worker_that_is_down_is_named(tmp_path: Path) -> None:
