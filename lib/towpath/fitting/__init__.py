@@ -2,8 +2,8 @@
 
 spec        what mapping.yaml says, as plain values; rules holds the codes FT…
 source      the source as the fit sees it: kinds of values; language and expressions read the small language over them
-sqlite      expressions for the loader, over captured forms; postgres the same for the proof, over the source's own types
-conversions named conversions as data, each for both engines; values makes one target column's value of one rule
+sqlite      expressions for the loader, over captured forms; postgres for the proof, over the source's own types
+conversions named ones, as data, each for both engines; values makes one target column's value of one rule
 adopt       the migrations run as D1 would run them, and the schema adopted as it is
 account     the fit: part holds one rule against its two tables, ledger notes what is found, fitted is the result
 losses      what the rules would lose, counted on the capture; violations which rows the target would refuse
