@@ -162,12 +162,15 @@ def test_a_partition_of_a_partition_that_is_emptied_is_refused(
             capture(snapshot, catalog, tmp_path / "capture.sqlite")
 
 
-def test_a_captured_table_cannot_be_truncated_while_the_proof_runs(
+def test_a_held_table_takes_rows_and_cannot_be_truncated(
     snapshot: Snapshot, postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
 ) -> None:
-    capture(snapshot, snapshot.read_catalog(), tmp_path / "capture.sqlite")
+    catalog = snapshot.read_catalog()
+    snapshot.hold([catalog.table("stats.daily")])
     with pytest.raises(psycopg.errors.LockNotAvailable):
-        run(postgresql_server, postgresql_url, "SET lock_timeout = '20ms'; TRUNCATE users")
+        run(postgresql_server, postgresql_url, "SET lock_timeout = '20ms'; TRUNCATE stats.daily")
+    run(postgresql_server, postgresql_url, "DELETE FROM stats.daily")
+    capture(snapshot, catalog, tmp_path / "capture.sqlite")
 
 
 def test_a_table_without_permission_is_named_and_the_others_are_there(
