@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "checks": set(),
     "secrets": {"errors"},
+    "signing": {"errors", "secrets"},
     "cloudflare": {"errors", "secrets"},
     "tables": {"checks", "errors", "cloudflare"},
     "objects": {"checks", "errors"},
@@ -40,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "postgresql.rules",
     },
     "show": WORDS,
-    "runs": {*WORDS, "plan", "show.markup"},
+    "runs": {*WORDS, "signing", "plan", "show.markup"},
     "local": {"errors", "secrets", "cloudflare"},
     "workbench": {
         "checks",
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "show",
         "runs.attempt",
     },
-    "cli": {"checks", "errors", "plan", "runs", "local"},
+    "cli": {"checks", "errors", "signing", "plan", "runs", "local"},
     "__main__": {"cli"},
 }
 NOTEBOOKS_MAY_IMPORT = {"towpath.show", "towpath.runs.run", "towpath.workbench"}

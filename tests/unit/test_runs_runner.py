@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from papermill.execute import execute_notebook
 
 from towpath.checks import Verdict
@@ -204,8 +206,12 @@ def test_plain_papermill_writes_the_same_record_through_the_same_gates(toy: Any,
 
 
 def test_a_step_is_rehearsed_before_its_phase_on_this_machine_only(
-    toy: Any, capsys: pytest.CaptureFixture[str]
+    toy: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    private = Ed25519PrivateKey.generate()
+    key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (toy.root / "signing").write_bytes(key)
+    monkeypatch.setenv("TOWPATH_SIGNING_KEY", "file:signing")  # staging demands it
     notebooks(toy, i01=("import pathlib\nassert pathlib.Path(run.root / 'rehearsed').is_file()", PASSES, CLOSE))
     text = (toy.root / "runbooks" / "toy" / "runbook.md").read_text(encoding="utf-8")
     command = "python -c \"open('rehearsed', 'w').close()\""

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from towpath.cli import local, records
+from towpath.cli import approval, local, records
 from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
@@ -39,6 +39,7 @@ app.callback(invoke_without_command=True)(help_without_command)
 app.add_typer(local.app, name="local")
 app.command("status")(records.status)
 app.command("verify")(records.verify)
+app.command("approve")(approval.approve)
 
 
 @app.command("run")

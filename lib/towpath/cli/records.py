@@ -13,6 +13,7 @@ from towpath.errors import CHECKS_FAILED, BadInput, WrongUse
 from towpath.plan.root import inside, project_root
 from towpath.runs.folder import RunFolder, list_runs
 from towpath.runs.verification import verify_run
+from towpath.signing.keys import load_public
 
 
 def status(
@@ -52,26 +53,40 @@ def status(
 
 def verify(
     run: Annotated[str, typer.Argument(help="A run id, or the path of a run folder.", show_default=False)],
+    key: Annotated[
+        str,
+        typer.Option("--key", help="The ed25519 public key that must have signed.", metavar="PUB", show_default=False),
+    ] = "",
+    signers: Annotated[
+        str,
+        typer.Option(
+            "--signers", help="The allowed_signers that must list who approved.", metavar="FILE", show_default=False
+        ),
+    ] = "",
 ) -> None:
-    """Check that a record is whole.
+    """Check that a record is whole, and who signed it.
 
-    Every file that it names must be there and unchanged, and its parts must agree. Exit code 1, and a line for each
-    thing that is wrong, when they are not. No network is needed. It says nothing about the migration itself: for that,
-    read the verdicts.
+    Every file must be as the seals and the results name it, none may be missing, none added, and all parts must agree.
+    Exit code 1, and a line for each thing that is wrong, when they are not. No network is needed. It says nothing about
+    the migration itself: for that, read the verdicts.
 
     \b
     Examples:
         towpath verify 20260131T081500Z-1a2b
         towpath verify outputs/joan/local/20260131T081500Z-1a2b
+        towpath verify 20260131T081500Z-1a2b --key towpath.pub
     """
     folder = find_run(run)
-    checks = verify_run(folder)
+    checks = verify_run(folder, load_public(Path(key)) if key else None, Path(signers) if signers else None)
     failed = [check for check in checks if check.verdict is Verdict.FAIL]
     for check in failed:
-        typer.echo(f"FAIL {check.object}: expected {check.expected}, found {check.found}")
+        typer.echo(f"FAIL {check.object}: {check.found} (expected {check.expected})")
     if failed:
         typer.echo(f"{len(failed)} of {len(checks)} things are wrong in {folder.run_id}")
         raise typer.Exit(CHECKS_FAILED)
+    for check in checks:
+        if check.verdict is Verdict.WARN:
+            typer.echo(f"WARN {check.object}: {check.found}")
     typer.echo(f"PASS {folder.run_id}: {len(checks)} things looked at, all as the record says")
 
 

@@ -16,15 +16,20 @@ PIECE = 1 << 20  # bytes
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write the file as UTF-8, whole or not at all, without the secrets that are known.  Raises CannotFinish."""
+    write_bytes(path, scrub(text).encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write the file by temp, fsync and rename, so that a reader and a crash see the old file or the new one.
 
-    Known secrets are removed first.  Raises CannotFinish when the disk refuses.
+    Raises CannotFinish when the disk refuses.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(scrub(text))
+        with temporary.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -49,6 +49,7 @@ class Overview:
     newest: tuple[Attempt, ...]  # of each phase, in the runbook's order
     not_run: tuple[str, ...]
     problems: tuple[str, ...] = field(default=())  # what is wrong with the record itself
+    stale: tuple[str, ...] = field(default=())  # those of them that say that attempts do not fit one another
 
     @property
     def checks(self) -> list[tuple[str, Check]]:
@@ -103,7 +104,8 @@ def read_overview(folder: Path) -> Overview:
     not_run = tuple(phase for phase in expected if phase not in last)
     if not expected:
         problems.append("run.json names no phases: it cannot be said whether all have run")
-    problems += _disagreements(newest, str(head.get("plan", "")))
+    stale = _disagreements(newest, str(head.get("plan", "")))
+    problems += stale
     verdict, sentence = _over_all(newest, not_run, problems)
     names = folder.resolve().parts
     return Overview(
@@ -118,6 +120,7 @@ def read_overview(folder: Path) -> Overview:
         newest=newest,
         not_run=not_run,
         problems=tuple(problems),
+        stale=tuple(stale),
     )
 
 

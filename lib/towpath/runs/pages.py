@@ -18,6 +18,8 @@ from towpath.errors import BadInput
 from towpath.runs import journal
 from towpath.runs.files import write_text
 from towpath.runs.overview import Attempt, Overview, read_attempt, read_overview
+from towpath.runs.standing import standing
+from towpath.secrets import scrub
 from towpath.show.markup import ORDER, amount, number
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,32 +51,52 @@ def render_phase(run_folder: Path, stem: str) -> Path:
     return path
 
 
-def render_index(run_folder: Path) -> Path:
-    """Write `index.html`, the page of the run, and return its path.  What is missing or unreadable is said on it."""
+def render_index(run_folder: Path, sealing: tuple[str, str] | None = None) -> Path:
+    """Write `index.html`, the page of the run, and return its path.
+
+    `sealing` is the attempt that is sealed right afterwards, with the fingerprint of its key, "" where there is none.
+    """
+    path = run_folder / "index.html"
+    write_text(path, index_text(run_folder, sealing))
+    return path
+
+
+def index_text(
+    run_folder: Path, sealing: tuple[str, str] | None = None, approval: tuple[str, str, str, str] | None = None
+) -> str:
+    """The page of the run; what is missing or unreadable is said on it.
+
+    `approval` is one that is about to be signed: name, key, time, state.
+    """
     view = read_overview(run_folder)
     checks = sorted(view.checks, key=lambda item: (ORDER.index(item[1].verdict), item[0], item[1].code, item[1].object))
     newest = {attempt.stem for attempt in view.newest}
     artefacts = view.artefacts
     page = _jinja().get_template("run.html.j2")
-    html = page.render(
-        title=f"{view.system or 'Run'}, {view.environment}",
-        css=_css(),
-        view=view,
-        facts=_run_facts(view),
-        broken=[a for a in view.newest if a.verdict is not Verdict.PASS and not _is_explained(a)],
-        attention=[item for item in checks if item[1].verdict in (Verdict.FAIL, Verdict.DRY_RUN, Verdict.INCOMPLETE)],
-        phases=[_phase_row(run_folder, attempt, attempt.stem not in newest) for attempt in view.attempts],
-        waived=_once(item for item in checks if item[1].verdict is Verdict.WAIVED),
-        groups=[(v, rows) for v in ORDER if (rows := [item for item in checks if item[1].verdict is v])],
-        numbers=[(a.stem, n.name, number(n.value), n.unit) for a in view.newest if a.result for n in a.result.numbers],
-        artefacts=artefacts,
-        artefact_bytes=amount(sum(artefact.bytes for _, artefact in artefacts), "bytes"),
-        journal=_journal(run_folder / "journal.jsonl"),
-        most=MOST,
+    signed = standing(run_folder, sealing, approval)
+    return scrub(
+        page.render(
+            title=f"{view.system or 'Run'}, {view.environment}",
+            css=_css(),
+            view=view,
+            facts=[*_run_facts(view), ("Seal", signed.sentence, "")],
+            signed=signed,
+            broken=[a for a in view.newest if a.verdict is not Verdict.PASS and not _is_explained(a)],
+            attention=[
+                item for item in checks if item[1].verdict in (Verdict.FAIL, Verdict.DRY_RUN, Verdict.INCOMPLETE)
+            ],
+            phases=[_phase_row(run_folder, attempt, attempt.stem not in newest) for attempt in view.attempts],
+            waived=_once(item for item in checks if item[1].verdict is Verdict.WAIVED),
+            groups=[(v, rows) for v in ORDER if (rows := [item for item in checks if item[1].verdict is v])],
+            numbers=[
+                (a.stem, n.name, number(n.value), n.unit) for a in view.newest if a.result for n in a.result.numbers
+            ],
+            artefacts=artefacts,
+            artefact_bytes=amount(sum(artefact.bytes for _, artefact in artefacts), "bytes"),
+            journal=_journal(run_folder / "journal.jsonl"),
+            most=MOST,
+        )
     )
-    path = run_folder / "index.html"
-    write_text(path, html)
-    return path
 
 
 def _read_notebook(path: Path) -> Any:

@@ -18,5 +18,7 @@ RULES: dict[str, Rule] = dict(
         _rule("RN005", "source or target not identified", "call run.identify in the notebook's first step"),
         _rule("RN006", "phase cut before", "none: the record says who held the lock", Severity.WARN),
         _rule("RN007", "record not whole", "run the phase again, or restore the file"),
+        _rule("RN008", "record not signed", "set TOWPATH_SIGNING_KEY to a reference to an ed25519 key"),
+        _rule("RN009", "approvals missing", "let those who must approve read the record and run `towpath approve`"),
     )
 )

@@ -20,13 +20,14 @@ from towpath.plan.params import REHEARSAL, Params, params_from
 from towpath.plan.plan import Plan, make_plan
 from towpath.plan.root import project_root
 from towpath.runs import journal
+from towpath.runs.approvals import check_approvals
 from towpath.runs.attempt import ChecksFailed, Run
 from towpath.runs.cells import watch_cells
 from towpath.runs.folder import RunFolder, environment_folder
 from towpath.runs.gates import check_gate
 from towpath.runs.lock import Lock
 from towpath.runs.redaction import guard
-from towpath.runs.results import PhaseResult
+from towpath.runs.results import PhaseResult, stem
 
 __all__ = ["RESERVED", "ChecksFailed", "Run", "open_run", "run_folder"]
 
@@ -50,6 +51,7 @@ def open_run(phase: str, variables: Mapping[str, Any]) -> Run:
     try:
         folder = run_folder(root, plan, phase)
         before = check_gate(folder, plan, phase)
+        check_approvals(root, folder, plan, phase, _stem(reserved))
         result = _taken(folder, phase, reserved) if reserved else folder.begin(plan, phase, approval)
     except TowpathError:
         if lock is not None:
@@ -92,6 +94,13 @@ def _lock(root: Path, plan: Plan, phase: str) -> Lock:
     lock = _locks.setdefault(home, Lock(home))
     lock.take(f"{phase} of {plan.system} in {plan.environment}")
     return lock
+
+
+def _stem(reserved: str) -> str:
+    """The stem of the attempt that the runner opened, "" where none did."""
+    _, _, rest = reserved.partition("/")
+    name, _, number = rest.partition("/")
+    return stem(name, int(number)) if number.isdecimal() else ""
 
 
 def _taken(folder: RunFolder, phase: str, reserved: str) -> PhaseResult:

@@ -18,6 +18,7 @@ from towpath.plan.plan import Plan, make_plan
 from towpath.plan.problems import refuse
 from towpath.plan.root import VARIABLE, inside, project_root
 from towpath.runs import journal
+from towpath.runs.approvals import check_approvals, counted_rows
 from towpath.runs.cells import LONGEST, error_line
 from towpath.runs.execution import Ended, Interruptions, execute
 from towpath.runs.folder import RunFolder, environment_folder
@@ -27,7 +28,9 @@ from towpath.runs.notebooks import check_parameters, notebook_path
 from towpath.runs.redaction import redact
 from towpath.runs.results import PhaseResult, artefact_of, now, write_result
 from towpath.runs.run import RESERVED, approval_of, run_folder
+from towpath.runs.seal import seal_attempt, signer_for
 from towpath.runs.terminal import Progress, Terminal
+from towpath.signing.keys import Signer
 
 PROGRESS = "TOWPATH_PROGRESS"  # the file to which towpath.show writes progress
 REHEARSAL_SECONDS = 600
@@ -59,6 +62,7 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
     params = load_order(root, order)
     plan = make_plan(params, root)
     approval = approval_of(plan)
+    signer = signer_for(plan.environment, root)
     phases = chosen(plan, order)
     if plan.params.run_id:
         RunFolder.open(root, plan.system, plan.environment, plan.params.run_id)
@@ -71,12 +75,13 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
         folder = _folder(root, plan, phases[0], whole=not order.phases and not order.start)
         terminal.line(f"{plan.runbook.title}: {plan.environment}, run {folder.run_id}")
         terminal.line(f"plan {plan.hash}: {'approved' if approval else 'DRY RUN, nothing will be written'}")
+        terminal.line(f"seal     {f'signed by {signer.public.name}' if signer else 'unsigned'}")
         if lock.stale:
             terminal.line(f"RN006 {lock.stale} ended without releasing the lock; its phase stays INCOMPLETE")
         code = PASS
         with interruptions.caught():
             for phase in phases:
-                code = _phase(root, plan, folder, phase, approval, interruptions, terminal)
+                code = _phase(root, plan, folder, phase, approval, signer, interruptions, terminal)
                 if code != PASS or interruptions.numbers:
                     break
                 if (newest := folder.newest(phase)) and newest.verdict is Verdict.DRY_RUN:
@@ -129,11 +134,13 @@ def _phase(
     folder: RunFolder,
     phase: str,
     approval: str,
+    signer: Signer | None,
     interruptions: Interruptions,
     terminal: Terminal,
 ) -> int:
     try:
         check_gate(folder, plan, phase)
+        approvals = counted_rows(root, plan.system, check_approvals(root, folder, plan, phase))
         _rehearse(root, plan, folder, phase)
     except TowpathError as error:
         terminal.line(f"{phase:<16}not started")
@@ -156,13 +163,14 @@ def _phase(
         lambda seconds: terminal.moving(f"{result.stem:<16}{seconds:6.0f} s  {progress.newest()}", seconds),
     )
     progress.path.unlink(missing_ok=True)
-    result = _finished(folder, result, ended, partial)
+    result = _finished(folder, result, ended, partial, signer)
+    seal_attempt(root, folder, plan, result, signer, approvals)
     terminal.phase(result)
     code = result.exit_code if result.exit_code is not None else COULD_NOT_FINISH
     return 128 + ended.signal if ended.signal and code != PASS else code
 
 
-def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path) -> PhaseResult:
+def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path, signer: Signer | None) -> PhaseResult:
     """The result as the kernel left it, with what only the runner knows; never better than the kernel left it."""
     result = folder.result(begun.phase, begun.attempt)
     if result.verdict is Verdict.INCOMPLETE:
@@ -186,13 +194,13 @@ def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path
         partial.replace(final)
         files.append(final)
     write_result(folder.path, result)
-    files += _pages(folder, result)
+    files += _pages(folder, result, signer)
     result = result.with_artefacts(artefact_of(folder.path, file) for file in files)
     write_result(folder.path, result)
     return result
 
 
-def _pages(folder: RunFolder, result: PhaseResult) -> list[Path]:
+def _pages(folder: RunFolder, result: PhaseResult, signer: Signer | None) -> list[Path]:
     """The page of the phase and the index of the run, as far as they can be rendered."""
     from towpath.runs.pages import render_index, render_phase  # nbconvert: seconds of imports
 
@@ -200,7 +208,7 @@ def _pages(folder: RunFolder, result: PhaseResult) -> list[Path]:
     try:
         if (folder.path / f"{result.stem}.ipynb").is_file():
             made.append(render_phase(folder.path, result.stem))
-        render_index(folder.path)
+        render_index(folder.path, sealing=(result.stem, signer.public.name if signer else ""))
     except (OSError, ValueError, TowpathError) as error:
         raise CannotFinish(
             f"the pages cannot be rendered: {error}", object=result.stem, next="the result file holds the verdict"

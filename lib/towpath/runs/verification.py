@@ -9,23 +9,42 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from towpath.checks import Check, Verdict, worst
-from towpath.errors import BadInput
+from towpath.errors import BadInput, WrongUse
 from towpath.runs import journal
-from towpath.runs.files import digest
+from towpath.runs.approvals import Approval, approvals_of, void_because
+from towpath.runs.chain import Digests, check_seals
 from towpath.runs.folder import RunFolder
+from towpath.runs.overview import read_overview
 from towpath.runs.results import PhaseResult, result_path, stem
+from towpath.runs.seal import readable_seals
+from towpath.signing.keys import PublicKey
+from towpath.signing.signers import is_signed_by
 
 CODE = "RN007"
 
 
-def verify_run(folder: RunFolder) -> list[Check]:
-    """One check for each thing that was looked at; any FAIL means that the record cannot be relied on."""
+def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | None = None) -> list[Check]:
+    """One check for each thing that was looked at; any FAIL means that the record cannot be relied on.
+
+    With `key`, every attempt must be sealed and signed by it; with `signers` (OpenSSH's allowed_signers), every
+    approval by a key that this list gives to its name.
+    """
     checks: list[Check] = []
+    digests = Digests(folder.path)
     noted = (0, "")
     try:
         attempts, plan = folder.attempts(), folder.plan_hash
     except (BadInput, KeyError, TypeError, ValueError) as error:
-        return [_check("run.json", "readable", str(error), False)]
+        return [_check("run.json", "readable", f"changed: {error}", False)]
+    approvals, broken = approvals_of(folder)
+    checks += [_check(path, "an approval", "changed: it is no approval", False) for path in broken]
+    named = {name for seal in readable_seals(folder) for name in seal.subjects}
+    later = [one for one in approvals if one.path not in named]
+    checks += _approvals(folder, approvals, {one.path for one in later}, signers)
+    vouched = {one.path: one.sha256 for one in later}
+    if later and "index.html" in later[-1].subjects:
+        vouched["index.html"] = later[-1].subjects["index.html"]
+    checks += check_seals(folder, digests, key, vouched)
     for phase, attempt in attempts:
         name = f"{stem(phase, attempt)}.result.json"
         try:
@@ -33,16 +52,45 @@ def verify_run(folder: RunFolder) -> list[Check]:
         except BadInput as error:
             checks.append(_check(name, "a result", error.what, False))
             continue
-        checks += _result(folder, plan, result, name)
+        checks += _result(folder, digests, plan, result, name)
         noted = max(noted, (result.journal_entries, result.journal_hash))
     checks += _strangers(folder, attempts)
     checks += _journal(folder.path, noted)
+    for problem in read_overview(folder.path).stale:
+        checks.append(_check("the run", "each attempt newer than those it builds on", f"stale: {problem}", False))
     if not attempts:
         checks.append(_check("run.json", "at least one attempt", "none", False))
-    return checks
+    return _once(checks)
 
 
-def _result(folder: RunFolder, plan: str, result: PhaseResult, name: str) -> Iterator[Check]:
+def _once(checks: list[Check]) -> list[Check]:
+    """Of what is wrong, the first that was said of each object: what follows from it needs no line of its own."""
+    first: dict[str, Check] = {}
+    for check in checks:
+        if check.verdict is Verdict.FAIL:
+            first.setdefault(check.object, check)
+    return [check for check in checks if check.verdict is not Verdict.FAIL or first[check.object] is check]
+
+
+def _approvals(folder: RunFolder, approvals: list[Approval], later: set[str], signers: Path | None) -> Iterator[Check]:
+    """Signatures, and whether those that no seal names yet are of the record as it is."""
+    for one in approvals:
+        expected = f"signed by {one.name}"
+        if not one.key:
+            yield _check(one.path, expected, "changed: its signature does not fit", False)
+        elif signers is not None and not is_signed_by(one.envelope, one.name, signers):
+            yield _check(one.path, expected, f"wrong key: {signers.name} does not list {one.key} for that name", False)
+        else:
+            yield _check(one.path, expected, f"signed by {one.key}", True)
+        if one.path in later:
+            try:
+                reason = void_because(folder, one)
+            except BadInput as error:
+                reason = error.what
+            yield _check(one.path, "of the record as it is", f"stale: {reason}" if reason else "yes", not reason)
+
+
+def _result(folder: RunFolder, digests: Digests, plan: str, result: PhaseResult, name: str) -> Iterator[Check]:
     named = (result.run, result.plan, result_path(folder.path, result.phase, result.attempt).name)
     yield _check(
         name,
@@ -55,12 +103,16 @@ def _result(folder: RunFolder, plan: str, result: PhaseResult, name: str) -> Ite
         yield _check(name, f"verdict {computed} by its checks", str(result.verdict), computed is result.verdict)
     for artefact in result.artefacts:
         try:
-            sha256, size = digest(folder.inside(artefact.path))
-        except OSError as error:
-            yield _check(artefact.path, f"named by {name}", (error.strerror or "unreadable").lower(), False)
+            folder.inside(artefact.path)
+        except (WrongUse, ValueError, OSError):
+            yield _check(name, "artefacts in the run folder", "changed: it names a file elsewhere", False)
+            continue
+        sha256, size = digests.of(artefact.path)
+        if not sha256:
+            yield _check(artefact.path, f"named by {name}", "missing", False)
             continue
         is_same = (sha256, size) == (artefact.sha256, artefact.bytes)
-        found = "unchanged" if is_same else f"{size} bytes, sha256 {sha256[:12]}…"
+        found = "unchanged" if is_same else f"changed: {size} bytes, sha256 {sha256[:12]}…"
         yield _check(artefact.path, f"{artefact.bytes} bytes, sha256 {artefact.sha256[:12]}…", found, is_same)
 
 
