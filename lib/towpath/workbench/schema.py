@@ -10,9 +10,8 @@ from towpath.tables.conversion import Conversion
 from towpath.tables.proof import prove
 from towpath.tables.target import apply_migration, claim_checks
 from towpath.tables.typescript import row_types
+from towpath.workbench.state import AFTER, TABLES, TYPES
 from towpath.workbench.workbench import Workbench
-
-TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql", "schema/rows.d.ts"
 
 
 def converted(bench: Workbench) -> Conversion:

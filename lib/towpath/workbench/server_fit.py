@@ -28,6 +28,7 @@ from towpath.postgresql.generated import Generated
 from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.tables.conversion import Account, Conversion
 from towpath.tables.schema import Schema, reflect
+from towpath.tables.virtual import FILLED, read_virtual
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
@@ -132,6 +133,13 @@ class ServerFit:
                 told = f"{len(names)}: the migrations bring their own, or do without"
                 step = "look whether the new application needs what they did"
                 yield Check("FT120", "tables", kind, "reported", told, Verdict.WARN, step, tuple(names))
+        own = [t.name for t in self.target.tables if t.kind == "virtual" and read_virtual(t).way == FILLED]
+        if own:
+            told = f"{len(own)} hold content of their own, and triggers that would fill them come after the rows"
+            step = "fill them by a statement of the new application after the move"
+            yield Check(
+                "FT120", "tables", "virtual tables of the migrations", "none", told, Verdict.WARN, step, tuple(own)
+            )
 
     def filled(self) -> tuple[Fitted, Schema]:
         """Without the tables that stay empty: what others write into them is not held against the source."""

@@ -17,6 +17,7 @@ import apsw
 
 from towpath.checks import Check, Comparison, Finding, Progress, Verdict
 from towpath.errors import BadInput
+from towpath.fitting.adopt import adopted
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.proof import prove
 from towpath.fitting.shape import Shaped
@@ -37,7 +38,8 @@ from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema, reflect
 from towpath.tables.snapshot import FILE
 from towpath.workbench.references import Column
-from towpath.workbench.server_fit import ServerFit
+from towpath.workbench.server_fit import ServerFit, declared_by
+from towpath.workbench.state import AFTER, TABLES
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
@@ -202,8 +204,12 @@ class ServerOrigin:
         return self.fit.target
 
     def conversion(self, schema: Schema) -> Conversion:  # noqa: ARG002
-        """The target's schema: as its authors wrote it, or made from the server's."""
-        return self.fit.conversion
+        """The target's schema: as its authors wrote it, or made from the server's; later as 02-schema wrote it down, so
+        that nobody needs the server to prove the target."""
+        if self.bench.run.phase <= "02-schema":
+            return self.fit.conversion
+        texts = [self.bench.run.input(name).read_text(encoding="utf-8") for name in (TABLES, AFTER)]
+        return adopted(declared_by(texts))
 
     @property
     def accounts(self) -> Sequence[Account]:

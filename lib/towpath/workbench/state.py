@@ -15,6 +15,7 @@ from towpath.tables.manifest import Manifest
 
 SNAPSHOT, OBJECTS, DECIDED = "snapshot", "objects.jsonl", "decided.json"
 KEYS, JOBS = "keys", "jobs"
+TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql", "schema/rows.d.ts"
 
 
 @dataclass(frozen=True, slots=True)
