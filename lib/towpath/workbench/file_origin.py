@@ -102,6 +102,11 @@ class FileOrigin:
         """The same for the manifest."""
         return asdict(self._facts)
 
+    @property
+    def parts(self) -> str:
+        """Tables."""
+        return "tables"
+
     def look(self, report: Progress) -> list[Check]:
         """Read every page; a damaged one fails the phase.  `report` counts tables."""
         problems = check_integrity(self.connection, report)

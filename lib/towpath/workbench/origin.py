@@ -50,6 +50,10 @@ class Origin(Protocol):
     def recorded(self) -> dict[str, Any]:
         """The same for the manifest."""
 
+    @property
+    def parts(self) -> str:
+        """What `look` counts."""
+
     def look(self, report: Progress) -> list[Check]:
         """Read all of it; the checks say whether that was possible."""
 

@@ -123,6 +123,11 @@ class ServerOrigin:
 
     # -- the inventory
 
+    @property
+    def parts(self) -> str:
+        """Rows."""
+        return "rows"
+
     def look(self, report: Progress) -> list[Check]:
         """Read every row in one transaction into a file of the record; `report` counts rows."""
         path = self.bench.run.output(CAPTURE)
