@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from towpath.checks import Verdict
+from towpath.checks import Check, Verdict
 from towpath.cli.command import run_command
 from towpath.errors import WrongUse
 from towpath.plan.params import params_from
@@ -17,12 +19,14 @@ from towpath.plan.plan import Plan, make_plan
 from towpath.runs.approvals import approvals_of, check_approvals, void_because
 from towpath.runs.approving import approve_run
 from towpath.runs.folder import RunFolder
+from towpath.runs.gates import check_gate
 from towpath.runs.pages import render_index
 from towpath.runs.results import now, write_result, write_table
 from towpath.runs.run import open_run
-from towpath.runs.seal import seal_attempt
+from towpath.runs.seal import read_seal, seal_attempt
 from towpath.runs.verification import verify_run
 from towpath.secrets import Secret
+from towpath.signing.envelope import canonical
 from towpath.signing.keys import load_signer
 
 PHASES = ("01-inventory", "02-schema", "03-export")
@@ -63,6 +67,8 @@ class Office:
         plan = self.plan
         result = self.folder.begin(plan, phase, "plan")
         (self.folder.path / f"{result.stem}.html").write_text("<p>a page</p>", encoding="utf-8")
+        passes = Check("TB401", "tables", "tasks", "3", "3", Verdict.PASS)
+        result = replace(result, verdict=Verdict.PASS, checks=(passes,), ended=now(), source="s", target="t")
         result = result.with_artefacts([write_table(self.folder.path, result)])
         write_result(self.folder.path, result)
         render_index(self.folder.path, sealing=(result.stem, self.signer.public.name))
@@ -159,7 +165,7 @@ def test_what_changes_afterwards_voids_an_approval_and_is_named(office: Office) 
         shutil.copytree(kept, office.folder.path)
 
     result = office.folder.path / "01-inventory.result.json"
-    result.write_text(result.read_text(encoding="utf-8").replace("INCOMPLETE", "PASS", 1), encoding="utf-8")
+    result.write_text(result.read_text(encoding="utf-8").replace('"found": "3"', '"found": "4"'), encoding="utf-8")
     assert void_because(office.folder, first) == "01-inventory.result.json was changed since"
     assert "01-inventory.result.json was changed since" in office.gate()
     restored()
@@ -177,7 +183,7 @@ def test_what_changes_afterwards_voids_an_approval_and_is_named(office: Office) 
     office.run("02-schema")
     office.run("01-inventory")
     assert "02-schema ran since" in office.gate()
-    assert office.wrong() == {}
+    assert office.wrong() == {"the run": "stale: 02-schema is older than 01-inventory.2, which it builds on"}
     assert "void: 02-schema ran since" in office.page().replace("&#39;", "'")
 
 
@@ -205,14 +211,75 @@ def test_only_a_real_run_outside_local_needs_approvals(office: Office) -> None:
 
 
 def test_a_notebook_that_is_opened_by_itself_meets_the_same_gate(office: Office) -> None:
-    office.folder.path.joinpath("01-inventory.result.json").write_text(
-        office.folder.path.joinpath("01-inventory.result.json")
-        .read_text(encoding="utf-8")
-        .replace('"verdict": "INCOMPLETE"', '"verdict": "PASS"'),
-        encoding="utf-8",
-    )
+    variables = {**office.plan.params.model_dump(), "run_id": office.folder.run_id}
     with pytest.raises(WrongUse, match=r"RN009 02-schema: 0 of 2"):
-        open_run("02-schema", {**office.plan.params.model_dump(), "run_id": office.folder.run_id})
+        open_run("02-schema", variables)
+    office.approve("ana")
+    office.approve("ben")
+    run = open_run("02-schema", variables)
+    assert run.phase == "02-schema"
+    run.release()
+
+
+def test_outside_local_a_phase_builds_on_what_was_signed(office: Office) -> None:
+    check_gate(office.folder, office.plan, "02-schema")
+    result, seal = (office.folder.path / f"01-inventory{ending}" for ending in (".result.json", ".dsse.json"))
+    kept, envelope = result.read_text(encoding="utf-8"), seal.read_text(encoding="utf-8")
+    result.write_text(kept.replace('"found": "3"', '"found": "4"'), encoding="utf-8")
+    with pytest.raises(WrongUse, match=r"RN001 .*01-inventory.result.json: was changed after it was sealed"):
+        check_gate(office.folder, office.plan, "02-schema")
+    result.write_text(kept, encoding="utf-8")
+    unsigned = {**json.loads(envelope), "signatures": []}
+    seal.write_text(canonical(unsigned), encoding="utf-8")
+    with pytest.raises(WrongUse, match=r"RN001 .*01-inventory.dsse.json: bears no right signature"):
+        check_gate(office.folder, office.plan, "02-schema")
+    seal.unlink()
+    with pytest.raises(WrongUse, match=r"RN001 .*is not sealed. Next: run 01-inventory again with `towpath run`"):
+        check_gate(office.folder, office.plan, "02-schema")
+
+
+def test_a_later_seal_does_not_make_a_changed_result_good(office: Office) -> None:
+    """Somebody changes what was sealed; the next phase seals the folder as it finds it."""
+    result = office.folder.path / "01-inventory.result.json"
+    result.write_text(result.read_text(encoding="utf-8").replace('"found": "3"', '"found": "4"'), encoding="utf-8")
+    office.run("02-schema")
+    assert office.wrong()["01-inventory.result.json"].startswith("changed")
+
+
+def test_a_file_that_a_later_phase_goes_on_with_is_named_again(office: Office) -> None:
+    receipts = office.folder.path / "snapshot" / "accepted.jsonl"
+    receipts.parent.mkdir()
+    receipts.write_text("1\n", encoding="utf-8")
+    office.run("02-schema")
+    receipts.write_text("1\n2\n", encoding="utf-8")
+    office.run("03-export")
+    assert office.wrong() == {}
+    assert "snapshot/accepted.jsonl" in read_seal(office.folder.path, "03-export").subjects
+    receipts.write_text("1\n3\n", encoding="utf-8")
+    assert list(office.wrong()) == ["snapshot/accepted.jsonl"]
+
+
+def test_a_phase_that_was_killed_is_looked_at_and_approved_again(office: Office) -> None:
+    office.approve("ana")
+    office.approve("ben")
+    attempt = office.folder.begin(office.plan, "02-schema", "plan")
+    (office.folder.path / f"{attempt.stem}.partial.ipynb").write_text("{}", encoding="utf-8")
+    assert "ana: 02-schema ran since" in office.gate()
+    office.approve("ana")
+    office.approve("ben")
+    assert office.gate() == ""
+    (office.folder.path / f"{attempt.stem}.partial.ipynb").unlink()
+    office.run("02-schema")
+    assert office.wrong() == {}
+
+
+def test_what_ran_without_the_runner_is_sealed_with_the_next_phase(office: Office) -> None:
+    office.folder.begin(office.plan, "02-schema", "plan")
+    assert list(office.wrong()) == ["02-schema"]
+    assert office.wrong()["02-schema"].startswith("not sealed")
+    office.run("02-schema")
+    assert office.wrong() == {}
+    assert "02-schema.result.json" in read_seal(office.folder.path, "02-schema.2").subjects
 
 
 def test_the_command_approves_shows_and_refuses(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,4 +297,3 @@ def test_the_command_approves_shows_and_refuses(office: Office, capsys: pytest.C
     (office.folder.path / "01-inventory.html").write_text("x", encoding="utf-8")
     assert run_command(words) == 2
     assert "the record is not whole: 01-inventory.html: changed" in capsys.readouterr().err
-    assert now() > "2026"

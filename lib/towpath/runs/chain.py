@@ -20,6 +20,7 @@ from towpath.runs.statement import params_digest
 from towpath.signing.keys import PublicKey
 
 WHOLE, SIGNED = "RN007", "RN008"
+NOT_SEALED = "not sealed"
 _RESTORE = "restore the file from where the record is kept, or run the phase again"
 
 
@@ -51,7 +52,9 @@ def check_seals(
     names = sealed(folder)
     must = key is not None or _identity(folder)["environment"] != "local"
     if not names:
-        yield _found("the run", "sealed", "not sealed: no attempt has an envelope", Verdict.FAIL if must else _LENIENT)
+        yield _found(
+            "the run", "sealed", f"{NOT_SEALED}: no attempt has an envelope", Verdict.FAIL if must else _LENIENT
+        )
         return
     seals: list[Seal] = []
     previous = ""
@@ -74,7 +77,9 @@ def check_seals(
         if one not in names and f"{one}.result.json" not in digests_said
     ]
     for one in unsealed:
-        found = "not sealed: it was killed, or ran without `towpath run`; the next phase of `towpath run` seals it too"
+        found = (
+            f"{NOT_SEALED}: it was killed, or ran without `towpath run`; the next phase of `towpath run` seals it too"
+        )
         yield _found(one, "sealed", found)
     yield from _files(folder, digests, digests_said, is_open=bool(unsealed))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from towpath.checks import Verdict
 from towpath.errors import WrongUse
 from towpath.plan.plan import Plan
+from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import PROOFS, PhaseResult
+from towpath.runs.seal import ENDING, merged, readable_seals
 
 
 def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, ...]:
@@ -39,7 +41,25 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             newer = results[-1].stem
             raise _closed(folder, name, f"is older than {newer}, which it builds on", f"run {before} again")
         results.append(result)
+    if plan.environment != "local":
+        _check_sealed(folder, results)
     return tuple(results)
+
+
+def _check_sealed(folder: RunFolder, results: list[PhaseResult]) -> None:
+    """Outside local, what a phase builds on is signed, and is what was signed.  Raises WrongUse (RN001)."""
+    seals = readable_seals(folder)
+    for seal in seals:
+        if seal.signer is None or not seal.is_signed_by(seal.signer):
+            raise _closed(folder, f"{seal.stem}{ENDING}", "bears no right signature", "start a new run")
+    said = merged(seals)
+    for result in results:
+        name = f"{result.stem}.result.json"
+        if name not in said:
+            step = f"run {result.phase} again with `towpath run`, which seals it"
+            raise _closed(folder, name, "is not sealed", step)
+        if said[name] != digest(folder.path / name)[0]:
+            raise _closed(folder, name, "was changed after it was sealed", "restore it, or start a new run")
 
 
 def check_identity(folder: RunFolder, before: tuple[PhaseResult, ...], source: str, target: str) -> None:

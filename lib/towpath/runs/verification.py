@@ -12,7 +12,7 @@ from towpath.checks import Check, Verdict, worst
 from towpath.errors import BadInput, WrongUse
 from towpath.runs import journal
 from towpath.runs.approvals import Approval, approvals_of, void_because
-from towpath.runs.chain import Digests, check_seals
+from towpath.runs.chain import NOT_SEALED, Digests, check_seals
 from towpath.runs.folder import RunFolder
 from towpath.runs.overview import read_overview
 from towpath.runs.results import PhaseResult, result_path, stem
@@ -21,6 +21,9 @@ from towpath.signing.keys import PublicKey
 from towpath.signing.signers import is_signed_by
 
 CODE = "RN007"
+STALE, CUT = "stale", "the runner was killed while it ran"
+# What the next phases mend by running: an attempt that was killed, and attempts that do not fit one another any more.
+PASSING = (NOT_SEALED, STALE, CUT)
 
 
 def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | None = None) -> list[Check]:
@@ -42,8 +45,10 @@ def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | 
     later = [one for one in approvals if one.path not in named]
     checks += _approvals(folder, approvals, {one.path for one in later}, signers)
     vouched = {one.path: one.sha256 for one in later}
-    if later and "index.html" in later[-1].subjects:
-        vouched["index.html"] = later[-1].subjects["index.html"]
+    pages = [one.subjects["index.html"] for one in later if "index.html" in one.subjects]
+    if pages:  # the newest is meant, whatever their clocks say
+        shown = digests.of("index.html")[0]
+        vouched["index.html"] = shown if shown in pages else pages[-1]
     checks += check_seals(folder, digests, key, vouched)
     for phase, attempt in attempts:
         name = f"{stem(phase, attempt)}.result.json"
@@ -57,7 +62,7 @@ def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | 
     checks += _strangers(folder, attempts)
     checks += _journal(folder.path, noted)
     for problem in read_overview(folder.path).stale:
-        checks.append(_check("the run", "each attempt newer than those it builds on", f"stale: {problem}", False))
+        checks.append(_check("the run", "each attempt newer than those it builds on", f"{STALE}: {problem}", False))
     if not attempts:
         checks.append(_check("run.json", "at least one attempt", "none", False))
     return _once(checks)
@@ -87,7 +92,7 @@ def _approvals(folder: RunFolder, approvals: list[Approval], later: set[str], si
                 reason = void_because(folder, one)
             except BadInput as error:
                 reason = error.what
-            yield _check(one.path, "of the record as it is", f"stale: {reason}" if reason else "yes", not reason)
+            yield _check(one.path, "of the record as it is", f"{STALE}: {reason}" if reason else "yes", not reason)
 
 
 def _result(folder: RunFolder, digests: Digests, plan: str, result: PhaseResult, name: str) -> Iterator[Check]:
@@ -123,7 +128,7 @@ def _strangers(folder: RunFolder, attempts: list[tuple[str, int]]) -> Iterator[C
         if path.name not in known:
             yield _check(path.name, "named by run.json", "not named", False)
     for path in sorted(folder.path.glob("*.partial.ipynb")):
-        yield _check(path.name, "no notebook that was cut", "the runner was killed while it ran", False)
+        yield _check(path.name, "no notebook that was cut", CUT, False)
 
 
 def _journal(folder: Path, noted: tuple[int, str]) -> Iterator[Check]:
