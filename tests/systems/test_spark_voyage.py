@@ -1,0 +1,103 @@
+"""Personality Spark's whole voyage at `small`, by the command that people use, and what it says of damage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+from helpers.project import PHASES, Ran
+from helpers.spark import BUCKET, Spark, spark
+from helpers.spark_reading import queued, unlike_the_source
+
+
+@dataclass(frozen=True)
+class Voyage:
+    """A project after `towpath run personality-spark --env local`."""
+
+    project: Spark
+    ran: Ran
+
+
+@pytest.fixture(scope="module")
+def voyage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voyage]:
+    with spark(tmp_path_factory.mktemp("voyage") / "spark") as project:
+        yield Voyage(project, project.run())
+
+
+def test_one_command_moves_personality_spark(voyage: Voyage) -> None:
+    assert voyage.ran.code == 0, voyage.ran.text
+    assert {phase: voyage.project.verdicts()[phase] for phase in PHASES} == dict.fromkeys(PHASES, "PASS")
+    for phase in PHASES:
+        assert re.search(rf"^{phase} +PASS +[\d.]+ s +\d+ MB  \d+ PASS", voyage.ran.text, re.MULTILINE), voyage.ran.text
+
+
+def test_the_target_is_the_source_read_by_other_means(voyage: Voyage) -> None:
+    assert unlike_the_source(voyage.project) == []
+
+
+def test_the_delta_was_a_real_one_and_every_job_went_through_the_queue(voyage: Voyage) -> None:
+    project = voyage.project
+    numbers = {number["name"]: number["value"] for number in project.result("06-cutover")["numbers"]}
+    assert numbers["changed_rows"] > 50
+    assert numbers["changed_keys"] > 10
+    assert numbers["changed_files"] >= 3
+    assert numbers["jobs_handed_over"] == len(queued(project)) > 40
+    assert project.switch.is_file()
+
+
+def test_the_record_of_the_voyage_is_whole_and_keeps_no_secret(voyage: Voyage) -> None:
+    project = voyage.project
+    verified = project.do(*project.words("verify", project.folder.name))
+    assert verified.code == 0, verified.text
+    servers = (project.settings.postgresql.password, project.settings.redis.password)
+    secrets = [word.encode() for word in (*servers, project.runtime.worker_token.reveal())]
+    assert all(len(secret) > 15 for secret in secrets)
+    for file in (path for path in (project.root / "outputs").rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        assert not any(secret in content for secret in secrets), file
+
+
+def test_one_cell_one_key_one_card_and_one_job_are_found_and_named(voyage: Voyage) -> None:
+    """Each changed through the runtime's own interfaces, with everything around it left as it was."""
+    project = voyage.project
+    user, name = project.target("SELECT id, username FROM users WHERE username IS NOT NULL ORDER BY id LIMIT 1")[0]
+    job, task = project.target("SELECT id, task FROM received_jobs ORDER BY id LIMIT 1 OFFSET 5")[0]
+    key, card = min(project.names(), key=lambda found: not found.startswith("config:")), min(project.objects())
+    kept = project.objects()[card]
+
+    project.target(f"UPDATE users SET username = username || 'x' WHERE id = '{user}'")
+    project.target(f"DELETE FROM received_jobs WHERE id = '{job}'")
+    project.put(key, project.value(key).decode() + "1")
+    with closing(project.runtime.r2()) as s3:
+        head = s3.head_object(Bucket=BUCKET, Key=card)
+        headers = {word: head[word] for word in ("ContentType", "CacheControl", "Metadata")}
+        s3.put_object(Bucket=BUCKET, Key=card, Body=kept[:-1] + bytes([kept[-1] ^ 1]), **headers)
+    assert unlike_the_source(project) == ["users", key, card, job], "the other reading sees the same"
+
+    ran = project.phases("05-validate")
+    assert ran.code == 1, ran.text
+    stem = list(project.verdicts())[-1]
+    assert project.verdicts()[stem] == "FAIL"
+    failed = {(check["code"], check["object"]): check["keys"] for check in project.failed(stem)}
+    assert failed == {
+        ("TB412", "users"): [f"'{user}'"],
+        ("KE406", project.params()["kv_namespace_id"]): [key],
+        ("OB404", BUCKET): [card],
+        ("JO401", f"D1 {project.params()['d1_database_id']}"): [],  # their number
+        ("JO402", f"D1 {project.params()['d1_database_id']}"): [job],
+    }
+    found = [d for surface in ("tables", "keys", "objects", "jobs") for d in project.differences(stem, surface)]
+    assert [(d["object"], d["key"], d["column"], d["kind"]) for d in found] == [
+        ("users", f"'{user}'", "username", "changed"),
+        (project.params()["kv_namespace_id"], key, "value", "changed"),
+        (BUCKET, card, "sha256", "changed"),
+        ("received_jobs", job, "", "missing"),
+    ]
+    assert (found[0]["expected"], found[0]["found"]) == (f"'{name}'", f"'{name}x'")
+    assert found[3]["expected"].startswith(task)
+    page = (project.folder / f"{stem}.html").read_text(encoding="utf-8")
+    assert "FAIL ·" in page
+    assert all(word in page for word in (user, key, card, job))
