@@ -210,14 +210,14 @@ def test_one_table_without_permission_and_keys_that_kv_does_not_take_are_named(p
 
 
 @pytest.fixture
-def fitted(project: Spark, attempt: Try) -> Iterator[dict[str, int]]:
-    """Inventory and schema done; the tables of the target, empty."""
+def fitted(project: Spark, attempt: Try) -> dict[str, int]:
+    """Inventory and schema done on a target of its own; the tables there, empty."""
+    project.fresh_target()
     made = attempt("01-inventory", "02-schema")
     assert made.code == 0, made.said
     rows = project.fingerprint()[0]
     assert rows["users"] == 0
-    yield rows
-    project.fresh_target()
+    return rows
 
 
 CHANGES = {  # what somebody does after 02-schema, and how it is undone

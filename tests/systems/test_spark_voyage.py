@@ -12,6 +12,8 @@ from helpers.project import PHASES, Ran
 from helpers.spark import BUCKET, Spark, spark
 from helpers.spark_reading import queued, unlike_the_source
 
+from towpath.tables.schema import literal
+
 
 @dataclass(frozen=True)
 class Voyage:
@@ -60,44 +62,68 @@ def test_the_record_of_the_voyage_is_whole_and_keeps_no_secret(voyage: Voyage) -
         assert not any(secret in content for secret in secrets), file
 
 
-def test_one_cell_one_key_one_card_and_one_job_are_found_and_named(voyage: Voyage) -> None:
-    """Each changed through the runtime's own interfaces, with everything around it left as it was."""
+@dataclass(frozen=True)
+class Damage:
+    """One cell, one key, one card and one job, each changed through the runtime's own interfaces."""
+
+    user: str
+    name: str
+    key: str
+    card: str
+    job: str
+    task: str
+
+
+@pytest.fixture
+def damage(voyage: Voyage) -> Iterator[Damage]:
+    """Everything around the four is left as it was, and they are put back at the end."""
     project = voyage.project
     user, name = project.target("SELECT id, username FROM users WHERE username IS NOT NULL ORDER BY id LIMIT 1")[0]
-    job, task = project.target("SELECT id, task FROM received_jobs ORDER BY id LIMIT 1 OFFSET 5")[0]
-    key, card = min(project.names(), key=lambda found: not found.startswith("config:")), min(project.objects())
-    kept = project.objects()[card]
-
-    project.target(f"UPDATE users SET username = username || 'x' WHERE id = '{user}'")
-    project.target(f"DELETE FROM received_jobs WHERE id = '{job}'")
-    project.put(key, project.value(key).decode() + "1")
+    row = project.target("SELECT id, queue, task, body FROM received_jobs ORDER BY id LIMIT 1 OFFSET 5")[0]
+    key, card = min(key for key in project.names() if key.startswith("config:")), min(project.objects())
+    value, content = project.value(key).decode(), project.objects()[card]
     with closing(project.runtime.r2()) as s3:
         head = s3.head_object(Bucket=BUCKET, Key=card)
         headers = {word: head[word] for word in ("ContentType", "CacheControl", "Metadata")}
-        s3.put_object(Bucket=BUCKET, Key=card, Body=kept[:-1] + bytes([kept[-1] ^ 1]), **headers)
-    assert unlike_the_source(project) == ["users", key, card, job], "the other reading sees the same"
+        try:
+            project.target(f"UPDATE users SET username = username || 'x' WHERE id = '{user}'")
+            project.target(f"DELETE FROM received_jobs WHERE id = '{row[0]}'")
+            project.put(key, value + "1")
+            s3.put_object(Bucket=BUCKET, Key=card, Body=content[:-1] + bytes([content[-1] ^ 1]), **headers)
+            yield Damage(user, name, key, card, row[0], row[2])
+        finally:
+            project.target(f"UPDATE users SET username = {literal(name)} WHERE id = '{user}'")
+            cells = ", ".join(literal(cell) for cell in row)
+            project.target(f"INSERT OR IGNORE INTO received_jobs (id, queue, task, body) VALUES ({cells})")
+            project.put(key, value)
+            s3.put_object(Bucket=BUCKET, Key=card, Body=content, **headers)
+
+
+def test_one_cell_one_key_one_card_and_one_job_are_found_and_named(voyage: Voyage, damage: Damage) -> None:
+    project, params = voyage.project, voyage.project.params()
+    assert unlike_the_source(project) == ["users", damage.key, damage.card, damage.job], "the other reading sees them"
 
     ran = project.phases("05-validate")
     assert ran.code == 1, ran.text
     stem = list(project.verdicts())[-1]
     assert project.verdicts()[stem] == "FAIL"
-    failed = {(check["code"], check["object"]): check["keys"] for check in project.failed(stem)}
-    assert failed == {
-        ("TB412", "users"): [f"'{user}'"],
-        ("KE406", project.params()["kv_namespace_id"]): [key],
-        ("OB404", BUCKET): [card],
-        ("JO401", f"D1 {project.params()['d1_database_id']}"): [],  # their number
-        ("JO402", f"D1 {project.params()['d1_database_id']}"): [job],
+    database = f"D1 {params['d1_database_id']}"
+    assert {(check["code"], check["object"]): check["keys"] for check in project.failed(stem)} == {
+        ("TB412", "users"): [f"'{damage.user}'"],
+        ("KE406", params["kv_namespace_id"]): [damage.key],
+        ("OB404", BUCKET): [damage.card],
+        ("JO401", database): [],  # their number
+        ("JO402", database): [damage.job],
     }
     found = [d for surface in ("tables", "keys", "objects", "jobs") for d in project.differences(stem, surface)]
     assert [(d["object"], d["key"], d["column"], d["kind"]) for d in found] == [
-        ("users", f"'{user}'", "username", "changed"),
-        (project.params()["kv_namespace_id"], key, "value", "changed"),
-        (BUCKET, card, "sha256", "changed"),
-        ("received_jobs", job, "", "missing"),
+        ("users", f"'{damage.user}'", "username", "changed"),
+        (params["kv_namespace_id"], damage.key, "value", "changed"),
+        (BUCKET, damage.card, "sha256", "changed"),
+        ("received_jobs", damage.job, "", "missing"),
     ]
-    assert (found[0]["expected"], found[0]["found"]) == (f"'{name}'", f"'{name}x'")
-    assert found[3]["expected"].startswith(task)
+    assert (found[0]["expected"], found[0]["found"]) == (literal(damage.name), literal(damage.name + "x"))
+    assert found[3]["expected"].startswith(damage.task)
     page = (project.folder / f"{stem}.html").read_text(encoding="utf-8")
     assert "FAIL ·" in page
-    assert all(word in page for word in (user, key, card, job))
+    assert all(word in page for word in (damage.user, damage.key, damage.card, damage.job))
