@@ -85,6 +85,9 @@ def test_a_signed_record_says_who_made_what_and_follows_its_own_chain(signed: Pa
         assert set(says["source"]) == {"commit", "dirty"}
         named = {f"{phase}.ipynb", f"{phase}.html", f"{phase}.result.json", f"{phase}.checks.json"}
         assert {*named, "run.json", "journal.jsonl", "index.html"} <= set(seal.subjects)
+    secret = (toy.root / "signing").read_text(encoding="utf-8").splitlines()[3]  # the line with the private half
+    kept = [path.read_bytes() for path in signed.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in data for data in [*kept, read_seal(signed, "03-export").envelope.payload])
     assert "plan.json" in read_seal(signed, "01-inventory").subjects
     assert "plan.json" not in read_seal(signed, "02-schema").subjects
     assert run_command(["verify", signed.name, "--key", str(toy.root / "signing.pub")]) == 0
