@@ -204,6 +204,26 @@ def test_an_edited_approval_does_not_count_and_verify_says_so(office: Office) ->
     assert "1 of 2" in office.gate()
 
 
+def test_a_strangers_approval_does_not_vouch_for_the_page_that_it_shows(office: Office) -> None:
+    """Who has neither key writes an approval of their own, and with it another page."""
+    office.signers.rename(office.root / "elsewhere")
+    with office.signers.open("w", encoding="utf-8") as file:
+        file.write(f"eve {(office.root / 'keys/stranger.pub').read_text(encoding='utf-8')}")
+    office.approve("eve", str(office.root / "keys/stranger"))
+    (office.root / "elsewhere").rename(office.signers)
+
+    def found(*options: Any) -> str:
+        checks = verify_run(office.folder, *options)
+        return next((c.found for c in checks if c.verdict is Verdict.FAIL and c.object == "approvals/eve.json"), "")
+
+    public = office.signer.public
+    assert found() == ""
+    assert found(public).startswith("unknown key: without --signers")
+    for lists in ((office.signers,), (None, office.signers)):
+        assert found(public, *lists).startswith("wrong key: allowed_signers does not list SHA256:")
+    assert "eve: allowed_signers does not list" in office.gate()
+
+
 def test_only_a_real_run_outside_local_needs_approvals(office: Office) -> None:
     dry = make_plan(params_from(office.toy.params(environment="staging", approved_plan="")), office.root)
     assert check_approvals(office.root, office.folder, dry, "02-schema") == ()

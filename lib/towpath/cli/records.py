@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from towpath.plan.root import inside, project_root
 from towpath.runs.folder import RunFolder, list_runs
 from towpath.runs.verification import verify_run
 from towpath.signing.keys import load_public
+from towpath.signing.signers import FILE
 
 
 def status(
@@ -77,7 +79,8 @@ def verify(
         towpath verify 20260131T081500Z-1a2b --key towpath.pub
     """
     folder = find_run(run)
-    checks = verify_run(folder, load_public(Path(key)) if key else None, Path(signers) if signers else None)
+    public = load_public(Path(key)) if key else None
+    checks = verify_run(folder, public, Path(signers) if signers else None, _listed(folder))
     failed = [check for check in checks if check.verdict is Verdict.FAIL]
     for check in failed:
         typer.echo(f"FAIL {check.object}: {check.found} (expected {check.expected})")
@@ -88,6 +91,14 @@ def verify(
         if check.verdict is Verdict.WARN:
             typer.echo(f"WARN {check.object}: {check.found}")
     typer.echo(f"PASS {folder.run_id}: {len(checks)} things looked at, all as the record says")
+
+
+def _listed(folder: RunFolder) -> Path | None:
+    """The project's list of who may approve; None outside of a project, and where it has none."""
+    with contextlib.suppress(WrongUse):
+        path = project_root() / "params" / folder.system / FILE
+        return path if path.is_file() else None
+    return None
 
 
 def find_run(name: str) -> RunFolder:

@@ -145,6 +145,8 @@ def check_approvals(root: Path, folder: RunFolder, plan: Plan, phase: str, openi
     keys: set[str] = set()
     for approval in found:
         reason = void_because(folder, approval, opening)
+        if not reason and not NAME.match(approval.name):
+            reason = "it bears no name"
         if not reason and not is_signed_by(approval.envelope, approval.name, signers):
             reason = f"{signers.name} does not list that key for that name"
         if not reason and is_signed_key(folder, approval.key):

@@ -26,11 +26,14 @@ STALE, CUT = "stale", "the runner was killed while it ran"
 PASSING = (NOT_SEALED, STALE, CUT)
 
 
-def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | None = None) -> list[Check]:
+def verify_run(
+    folder: RunFolder, key: PublicKey | None = None, signers: Path | None = None, listed: Path | None = None
+) -> list[Check]:
     """One check for each thing that was looked at; any FAIL means that the record cannot be relied on.
 
     With `key`, every attempt must be sealed and signed by it; with `signers` (OpenSSH's allowed_signers), every
-    approval by a key that this list gives to its name.
+    approval by a key that this list gives to its name.  `listed` is such a list for approvals that no seal names yet;
+    with `key`, those need one list or the other, for an approval also vouches for the page that shows it.
     """
     checks: list[Check] = []
     digests = Digests(folder.path)
@@ -43,7 +46,11 @@ def verify_run(folder: RunFolder, key: PublicKey | None = None, signers: Path | 
     checks += [_check(path, "an approval", "changed: it is no approval", False) for path in broken]
     named = {name for seal in readable_seals(folder) for name in seal.subjects}
     later = [one for one in approvals if one.path not in named]
-    checks += _approvals(folder, approvals, {one.path for one in later}, signers)
+    for one in approvals:
+        is_new = one in later
+        checks.append(_signature(one, signers or (listed if is_new else None), must=is_new and key is not None))
+        if is_new:
+            checks.append(_stands(folder, one))
     vouched = {one.path: one.sha256 for one in later}
     pages = [one.subjects["index.html"] for one in later if "index.html" in one.subjects]
     if pages:  # the newest is meant, whatever their clocks say
@@ -77,22 +84,26 @@ def _once(checks: list[Check]) -> list[Check]:
     return [check for check in checks if check.verdict is not Verdict.FAIL or first[check.object] is check]
 
 
-def _approvals(folder: RunFolder, approvals: list[Approval], later: set[str], signers: Path | None) -> Iterator[Check]:
-    """Signatures, and whether those that no seal names yet are of the record as it is."""
-    for one in approvals:
-        expected = f"signed by {one.name}"
-        if not one.key:
-            yield _check(one.path, expected, "changed: its signature does not fit", False)
-        elif signers is not None and not is_signed_by(one.envelope, one.name, signers):
-            yield _check(one.path, expected, f"wrong key: {signers.name} does not list {one.key} for that name", False)
-        else:
-            yield _check(one.path, expected, f"signed by {one.key}", True)
-        if one.path in later:
-            try:
-                reason = void_because(folder, one)
-            except BadInput as error:
-                reason = error.what
-            yield _check(one.path, "of the record as it is", f"{STALE}: {reason}" if reason else "yes", not reason)
+def _signature(one: Approval, signers: Path | None, *, must: bool) -> Check:
+    """Whether an approval is signed, by a key that the list gives to its name; `must`: there has to be a list."""
+    expected = f"signed by {one.name}"
+    if not one.key:
+        return _check(one.path, expected, "changed: its signature does not fit", False)
+    if signers is None:
+        found = f"unknown key: without --signers nobody says that {one.key} is theirs" if must else f"key {one.key}"
+        return _check(one.path, expected, found, not must)
+    is_theirs = is_signed_by(one.envelope, one.name, signers)
+    found = f"key {one.key}" if is_theirs else f"wrong key: {signers.name} does not list {one.key} for that name"
+    return _check(one.path, expected, found, is_theirs)
+
+
+def _stands(folder: RunFolder, one: Approval) -> Check:
+    """Whether an approval that no seal names yet is of the record as it is."""
+    try:
+        reason = void_because(folder, one)
+    except BadInput as error:
+        reason = error.what
+    return _check(one.path, "of the record as it is", f"{STALE}: {reason}" if reason else "yes", not reason)
 
 
 def _result(folder: RunFolder, digests: Digests, plan: str, result: PhaseResult, name: str) -> Iterator[Check]:
