@@ -87,9 +87,12 @@ def verify(
     if failed:
         typer.echo(f"{len(failed)} of {len(checks)} things are wrong in {folder.run_id}")
         raise typer.Exit(CHECKS_FAILED)
+    warned: dict[str, list[str]] = {}
     for check in checks:
         if check.verdict is Verdict.WARN:
-            typer.echo(f"WARN {check.object}: {check.found}")
+            warned.setdefault(check.found, []).append(check.object)
+    for found, objects in warned.items():
+        typer.echo(f"WARN {', '.join(objects)}: {found}")
     typer.echo(f"PASS {folder.run_id}: {len(checks)} things looked at, all as the record says")
 
 
