@@ -120,6 +120,29 @@ class FileOrigin:
         kept = {"digest": schema_digest(self.schema), "tables": len(self.schema.moving)}
         self.bench.run.write_json(STRUCTURE, kept)
 
+    def listing(self) -> tuple[list[tuple[Any, ...]], str]:
+        """Every table with what hangs on it; the views."""
+        schema = self.schema
+        rows: list[tuple[Any, ...]] = [
+            (
+                t.name,
+                t.kind + (", WITHOUT ROWID" if t.without_rowid else "") + (", STRICT" if t.strict else ""),
+                len(t.columns),
+                ", ".join(t.primary_key) or "none",
+                len(t.foreign_keys),
+                len(t.indexes),
+                sum(trigger.table.lower() == t.name.lower() for trigger in schema.triggers),
+            )
+            for t in schema.tables
+        ]
+        views = ", ".join(view.name for view in schema.views) or "none"
+        return rows, f"{len(schema.tables)} tables, {len(schema.triggers)} triggers; views: {views}"
+
+    @property
+    def enforced(self) -> str | None:
+        """None: SQLite enforces foreign keys only for those who ask for it."""
+        return None
+
     def references(self, columns: Sequence[Column]) -> Sequence[Column]:
         """The same: the target's tables are the source's."""
         return columns

@@ -65,6 +65,13 @@ class Origin(Protocol):
     def schema(self) -> Schema:
         """What `connection` declares."""
 
+    def listing(self) -> tuple[list[tuple[Any, ...]], str]:
+        """For a reader: table, kind, columns, primary key, foreign keys, indexes, triggers; and what else there is."""
+
+    @property
+    def enforced(self) -> str | None:
+        """What a reader is told of foreign keys that the source enforces itself; None where each row is looked at."""
+
     def references(self, columns: Sequence[Column]) -> Sequence[Column]:
         """Columns of the target that name files, as `connection` calls them."""
 

@@ -14,7 +14,6 @@ from towpath.tables.conversion import KEPT, Account, Conversion
 from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
-from towpath.tables.schema import Schema
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
 from towpath.workbench.workbench import Workbench
@@ -25,24 +24,10 @@ def source_facts(bench: Workbench) -> show.Shown:
     return show.table(bench.origin.facts(), ("Fact", "Value"), "The source", numeric=())
 
 
-def schema_objects(schema: Schema) -> show.Shown:
+def schema_objects(bench: Workbench) -> show.Shown:
     """Every table with what hangs on it."""
-    rows = [
-        (
-            t.name,
-            t.kind + (", WITHOUT ROWID" if t.without_rowid else "") + (", STRICT" if t.strict else ""),
-            len(t.columns),
-            ", ".join(t.primary_key) or "none",
-            len(t.foreign_keys),
-            len(t.indexes),
-            sum(trigger.table.lower() == t.name.lower() for trigger in schema.triggers),
-        )
-        for t in schema.tables
-    ]
-    views = ", ".join(view.name for view in schema.views) or "none"
-    columns = ("Table", "Kind", "Columns", "Primary key", "Foreign keys", "Indexes", "Triggers")
-    title = f"{len(schema.tables)} tables, {len(schema.triggers)} triggers; views: {views}"
-    return show.table(rows, columns, title)
+    rows, title = bench.origin.listing()
+    return show.table(rows, ("Table", "Kind", "Columns", "Primary key", "Foreign keys", "Indexes", "Triggers"), title)
 
 
 def census(profile: Profile) -> show.Shown:
@@ -80,8 +65,10 @@ def _remarkable(c: ColumnProfile) -> str:
     return "; ".join([*said, *forms])
 
 
-def foreign_keys(found: Sequence[Orphans]) -> show.Shown:
-    """Every foreign key with the rows that break it, the broken ones first."""
+def foreign_keys(bench: Workbench, found: Sequence[Orphans]) -> show.Shown:
+    """Every foreign key with the rows that break it, the broken ones first; a server enforces its own."""
+    if (enforced := bench.origin.enforced) is not None:
+        return sentence(enforced)
     rows = [
         (o.object, o.parent, o.count, ", ".join(o.keys) or "", o.problem)
         for o in sorted(found, key=lambda o: (-o.count, o.object))

@@ -11,6 +11,8 @@ import apsw
 
 from towpath.cloudflare import D1
 from towpath.errors import WrongUse
+from towpath.fitting.spec import TableRule
+from towpath.postgresql.relations import flat
 from towpath.tables.schema import Schema, literal, quoted
 
 ROWS_AT_ONCE = 5_000  # of one answer of D1
@@ -71,3 +73,18 @@ def _key(schema: Schema, table: str) -> str:
         what = "a table that names files needs a primary key of one column"
         raise WrongUse(what, object=table, next="name another table")
     return f"CAST({quoted(names[0])} AS TEXT)"
+
+
+def read_from(column: Column, rules: Sequence[TableRule]) -> list[Column]:
+    """Columns of a capture that a column of the target comes from; one of a table without rules stands for itself."""
+    mine = [rule for rule in rules if rule.target == column.table]
+    found = []
+    for rule in mine:
+        into = rule.columns.get(column.column)
+        if into is not None and into.source is not None:
+            url = column.url
+            if into.rewrite is not None and url.startswith(into.rewrite.new):
+                url = into.rewrite.old + url[len(into.rewrite.new) :]
+            schema, _, name = rule.source.rpartition(".")
+            found.append(Column(flat(schema, name), into.source, url))
+    return found if mine else [column]

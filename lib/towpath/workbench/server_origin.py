@@ -21,8 +21,9 @@ from towpath.fitting.adopt import adopted
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.proof import prove
 from towpath.fitting.shape import Shaped
+from towpath.postgresql.activity import written
 from towpath.postgresql.capture import capture, open_capture
-from towpath.postgresql.catalog import Catalog, flat
+from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.connection import connect
 from towpath.postgresql.findings import find as find_in_server
 from towpath.postgresql.reflect import read_catalog
@@ -37,8 +38,9 @@ from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.tables.schema import Schema, reflect
 from towpath.tables.snapshot import FILE
-from towpath.workbench.references import Column
+from towpath.workbench.references import Column, read_from
 from towpath.workbench.server_fit import ServerFit, declared_by
+from towpath.workbench.server_listing import enforced, listing
 from towpath.workbench.state import AFTER, TABLES
 
 if TYPE_CHECKING:
@@ -158,20 +160,19 @@ class ServerOrigin:
         """What the capture declares: names and keys."""
         return reflect(self.connection)
 
+    def listing(self) -> tuple[list[tuple[Any, ...]], str]:
+        """Every table with what hangs on it; how many of everything else."""
+        return listing(self.catalog)
+
+    @property
+    def enforced(self) -> str | None:
+        """What PostgreSQL enforces by itself."""
+        return enforced(self.catalog)
+
     def references(self, columns: Sequence[Column]) -> Sequence[Column]:
         """Columns of the target as the capture calls them, through the rules of mapping.yaml."""
-        return [found for column in columns for found in self._read_from(column)]
-
-    def _read_from(self, column: Column) -> list[Column]:
-        rules = [rule for rule in self.bench.run.mapping.tables.fitted.tables if rule.target == column.table]
-        found = []
-        for rule, into in [(rule, rule.columns.get(column.column)) for rule in rules]:
-            if into is not None and into.source is not None:
-                old = into.rewrite.old if into.rewrite and column.url.startswith(into.rewrite.new) else ""
-                url = old + column.url[len(into.rewrite.new) :] if into.rewrite and old else column.url
-                schema, _, name = rule.source.rpartition(".")
-                found.append(Column(flat(schema, name), into.source, url))
-        return found or ([column] if not rules else [])
+        rules = self.bench.run.mapping.tables.fitted.tables
+        return [found for column in columns for found in read_from(column, rules)]
 
     def judge(self, orphans: Sequence[Orphans]) -> None:  # noqa: ARG002 - PostgreSQL enforces its foreign keys
         """What the server declares and holds that D1 cannot; sizes and numbers by the census of the capture."""
@@ -271,12 +272,8 @@ class ServerOrigin:
 
     def version(self) -> tuple[int, ...]:
         """The next transaction's number, and what the counters of all tables say was written."""
-        row = self._ask(
-            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
-            " (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables),"
-            " (SELECT coalesce(sum(relfilenode::bigint), 0)::bigint FROM pg_class WHERE relkind = 'r' AND oid >= 16384)"
-        )
-        return tuple(int(value) for value in row)
+        with closing(self._connect()) as connection:
+            return written(connection)
 
     def unwritten(self, since: tuple[int, ...]) -> bool:
         """Whether nobody wrote since.
