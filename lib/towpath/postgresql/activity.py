@@ -8,8 +8,8 @@ import psycopg
 
 from towpath.postgresql.connection import told
 
-# Who writes to a table holds one of these locks on it until the transaction ends; a prepared one has no process.  Anybody
-# may read pg_locks, while pg_stat_activity hides other users' transactions.
+# Who writes to a table holds one of these locks on it until the transaction ends; a prepared one has no process.
+# Anybody may read pg_locks, while pg_stat_activity hides other users' transactions.
 _WRITERS = """
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
 WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
@@ -27,8 +27,8 @@ SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, ({_WRITERS}),
 def written(connection: psycopg.Connection) -> tuple[int, ...]:
     """The next transaction's number, open writers, rows written so far, and the sum of the tables' files.
 
-    While a transaction has written and not ended, no two answers are alike: if a younger one has ended, neither the number
-    nor a counter would tell of its commit, and what it wrote is in no snapshot before.  The second number is 0 else.
+    While a transaction has written and not ended, no two answers are alike: if a younger one has ended, neither the
+    number nor a counter would tell of its commit, and no snapshot holds what it wrote.  Else the second number is 0.
 
     A session reports its rows when it is idle, at the latest after ten seconds (pgstat.c, PGSTAT_IDLE_INTERVAL).
     """

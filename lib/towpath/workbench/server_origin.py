@@ -271,7 +271,7 @@ class ServerOrigin:
     # -- the freeze
 
     def version(self) -> tuple[int, ...]:
-        """The next transaction's number, and what the counters of all tables say was written."""
+        """The next transaction's number, whether one is open that has written, and what the counters say."""
         with closing(self._connect()) as connection:
             return written(connection)
 
