@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import traceback
+import urllib.parse
 from pathlib import Path
 
-from helpers.records import Desk, notebook
+import pytest
+from helpers.records import PARAMS, Desk, notebook
 
+from towpath.errors import WrongUse
+from towpath.local.postgresql import Postgresql
+from towpath.local.redis import RedisServer
+from towpath.plan.params import params_from
 from towpath.runs import journal
 
 CANARIES = {
@@ -93,3 +102,121 @@ def test_the_journal_of_that_run_is_whole_and_names_its_cells(tmp_path: Path) ->
     assert entries[-1]["error"] == "ValueError: [secret env:CANARY_TOKEN]"
     banner = next(cell for cell in desk.saved().cells if cell.id == "c1").outputs[0]
     assert banner.data["text/plain"].startswith("INCOMPLETE · title [secret env:CANARY_TOKEN]\nValueError: ")
+
+
+# -- the servers of the old side, and the new Worker
+
+# Characters that URLs, JSON, HTML and Python write in ways of their own; libpq's own variable beside them.
+ODD = """-canary/%&<'"ü 7"""
+KEYS = ("source_password", "source_cache_password", "source_jobs_password", "worker_token")
+LIBPQ = "libpq-canary-8888"
+SERVERS = (
+    """import base64, html, json, os, sys, urllib.parse
+from pathlib import Path
+import orjson, psycopg, redis
+from IPython.display import display
+from towpath import jobs, keys
+from towpath.postgresql.connection import connect
+from towpath.secrets import Secret
+given = [source_password, source_cache_password, source_jobs_password, worker_token]
+database, cache, queue, worker = (Secret(reference, Path.cwd()) for reference in given)
+every = [one.reveal() for one in (database, cache, queue, worker)] + [os.environ["PGPASSWORD"]]""",
+    """def attempt(what):
+    try:
+        what()
+    except Exception as error:
+        print(repr(error), error, vars(error), file=sys.stderr)
+attempt(lambda: connect(source_database, database))
+attempt(lambda: psycopg.connect(source_database, password=every[0]))
+attempt(lambda: psycopg.connect(source_database))
+attempt(lambda: psycopg.connect(source_database.replace("@", f":{urllib.parse.quote(every[0], safe='')}@")))
+attempt(lambda: keys.facts(keys.connect(source_cache, cache)))
+attempt(lambda: redis.Redis.from_url(source_jobs, password=every[2]).ping())
+attempt(lambda: redis.Redis.from_url(source_jobs.replace("//", f"//:{urllib.parse.quote(every[2], safe='')}@")).ping())
+attempt(lambda: jobs.Push(worker_url, worker).__enter__().send([{"id": "1"}]))""",
+    """for value in every:
+    print(value, value.encode(), [value], json.dumps({"k": value}), html.escape(value), html.escape(value, quote=False))
+    print(orjson.dumps({value: value}).decode(), urllib.parse.quote(value), urllib.parse.quote_plus(value), end="|")
+    print(f"postgresql://spark:{urllib.parse.quote(value, safe='')}@127.0.0.1/spark", base64.b64encode(value.encode()))
+    display({"text/html": f"<i title='{html.escape(value)}'>", "application/json": {value: [value]}}, raw=True)""",
+    """raise RuntimeError(f"no connection to {source_database} password={every[0]}", *every[1:])""",
+)
+
+
+def forms(secret: str) -> set[str]:
+    """What a secret looks like in the texts that carry it."""
+    raw = secret.encode()
+    found = {secret, repr(secret)[1:-1], repr(raw)[2:-1], json.dumps(secret)[1:-1], raw.hex()}
+    found |= {json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret), html.escape(secret, quote=False)}
+    found |= {urllib.parse.quote(secret), urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)}
+    return found | {base64.b64encode(raw).decode()}
+
+
+@pytest.mark.parametrize("kind", ["env", "file"])
+def test_no_password_of_a_server_and_no_token_of_a_worker_is_on_disk_or_in_the_terminal(
+    tmp_path: Path, postgresql_server: Postgresql, redis_server: RedisServer, kind: str
+) -> None:
+    """None of them is right: what is searched for is also in what the servers and their clients say of that."""
+    secrets = {key: f"{key}{ODD}" for key in KEYS}
+    secrets["worker_token"] = "worker-canary/%&<'"  # it travels in a header, which is ASCII
+    variables = {key: f"LEDGER_{number}" for number, key in enumerate(KEYS)}  # names that give nothing away
+    references = {key: f"env:{variables[key]}" if kind == "env" else f"file:keys/{key}" for key in KEYS}
+    desk = Desk(
+        tmp_path / "desk",
+        source_database=postgresql_server.url("postgres"),
+        source_cache=redis_server.url(0),
+        source_jobs=redis_server.url(1),
+        kv_namespace_id="cache",
+        worker_url="http://127.0.0.1:9",
+        **references,
+    )
+    for key, secret in secrets.items():
+        (desk.folder / "keys" / key).write_text(f"{secret}\n", encoding="utf-8")
+    environment = {variables[key]: secret for key, secret in secrets.items()} if kind == "env" else {}
+    environment |= {"CANARY_TOKEN": "environment-canary-3333", "PGPASSWORD": LIBPQ}
+    code, said = desk.run(notebook(*SERVERS), "--log-output", **environment)
+    assert code == 1, said
+    everything = desk.everything() + said
+    assert everything.count("password authentication failed") >= 3, "libpq was asked, and its words are in the record"
+    assert everything.count("refuses the user or the password") >= 1
+    assert everything.count("invalid username-password pair") >= 2
+    assert [form for secret in (*secrets.values(), LIBPQ) for form in forms(secret) if form in everything] == []
+    assert "canary/" not in everything, "in no other form, either"
+    for reference in (*references.values(), "env:PGPASSWORD"):
+        assert f"[secret {reference}]" in everything
+
+
+MISTYPED = {  # keys of params whose value holds a secret that was typed into it
+    "a URL with a password": ("source_database", "postgresql://spark:typed-CANARY@127.0.0.1/spark"),
+    "of SQLAlchemy": ("source_database", "postgresql+psycopg2://spark:typed-CANARY@127.0.0.1/spark"),
+    "with a slash": ("source_database", "postgresql://spark:typed/CANARY@127.0.0.1/spark"),
+    "with a space": ("source_database", "postgresql://spark:typed CANARY@127.0.0.1/spark"),
+    "as an option": ("source_database", "postgresql://spark@127.0.0.1/spark?password=typed-CANARY"),
+    "as libpq writes it": ("source_database", "host=127.0.0.1 dbname=spark password=typed-CANARY"),
+    "of the cache": ("source_cache", "redis://:typed-CANARY@127.0.0.1/0"),
+    "of the cache with a slash": ("source_cache", "redis://:typed/CANARY@127.0.0.1/0"),
+    "of the jobs as an option": ("source_jobs", "redis://127.0.0.1/1?password=typed-CANARY"),
+    "of the Worker": ("worker_url", "https://typed CANARY@worker.example.com"),
+    "a token as an option": ("worker_url", "https://worker.example.com/?token=typed-CANARY"),
+    "of the bucket": ("r2_endpoint", "https://access:typed CANARY@storage.example.com"),
+    "instead of a folder": ("source_files", "postgresql://spark:typed CANARY@127.0.0.1/spark"),
+    **{f"instead of a reference in {key}": (key, "typed-CANARY") for key in KEYS},
+}
+
+
+@pytest.mark.parametrize("mistake", MISTYPED)
+def test_a_secret_that_was_typed_into_the_params_is_refused_and_not_repeated(mistake: str) -> None:
+    key, value = MISTYPED[mistake]
+    with pytest.raises(WrongUse) as refused:
+        params_from({**PARAMS, key: value})
+    assert "CANARY" not in "".join(traceback.format_exception(refused.value))
+    assert any(key in problem.object for problem in getattr(refused.value, "problems", ()))
+
+
+def test_no_kernel_starts_with_a_secret_among_its_parameters(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk", source_database=MISTYPED["with a slash"][1])
+    code, said = desk.run(notebook("print('never')"), CANARY_TOKEN="environment-canary-3333")
+    assert code == 1, said
+    assert "source_database: the value is not allowed" in said
+    assert "CANARY" not in said
+    assert list((desk.folder / "out").iterdir()) == []

@@ -1,4 +1,7 @@
-"""Addresses as they stand in params: of APIs, of servers that hold the source, on this machine or not."""
+"""Addresses as they stand in params: of APIs, of servers that hold the source, on this machine or not.
+
+What is refused may hold a password that was typed by mistake, so no error repeats any part of it.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ def is_loopback(url: str) -> bool:
 
 def plain_address(value: str) -> str:
     """The value, if it is the https address of a server, or http on this machine.  Raises ValueError."""
-    parts = urllib.parse.urlsplit(value)
-    _ = parts.port  # raises ValueError for a port that is no number
+    parts = _split(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("it must be the plain address of a server")
+    if "@" in parts.netloc:
+        raise ValueError("who asks stands in keys of its own, never in the address")
     if parts.scheme == "http" and not is_loopback(value):
         raise ValueError("http is allowed on this machine only")
     return value
@@ -29,13 +33,28 @@ def plain_address(value: str) -> str:
 
 def server(value: str, scheme: str, path: re.Pattern[str]) -> str:
     """The value, if it is the address of a server without a password, ending in `path`.  Raises ValueError."""
-    parts = urllib.parse.urlsplit(value)
-    _ = parts.port  # raises ValueError for a port that is no number
+    parts = _split(value)
     if parts.scheme != scheme or not parts.hostname or not path.fullmatch(parts.path) or parts.query or parts.fragment:
         raise ValueError("it must be the address of a server and the name of a database")
     if parts.password is not None:
         raise ValueError("a password stands in its own key, by reference only")
     return value
+
+
+def may_hold_password(value: object) -> bool:
+    """True for what an error must not repeat: an address with a user or a query, and whatever names a password."""
+    if not isinstance(value, str):
+        return False
+    return bool("://" in value and re.search("[@?]", value)) or "password" in value.lower()
+
+
+def _split(value: str) -> urllib.parse.SplitResult:
+    parts = urllib.parse.urlsplit(value)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("its port is no number") from None
+    return parts
 
 
 def matching(shape: re.Pattern[str], value: str) -> str:

@@ -35,6 +35,7 @@ IDS = ("cloudflare_account", "d1_database_id", "kv_namespace_id")  # long and ra
 APPROVALS = ("approved_plan", "approved_target", "run_id")
 RUN_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+_DSN = re.compile(r"(?i)\bpassword\s*=")  # libpq's other way to write an address
 _HEX32, _HEX64 = re.compile(r"^[0-9a-f]{32}$"), re.compile(r"^[0-9a-f]{64}$")
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudflare.com/r2/buckets/create-buckets
@@ -93,6 +94,8 @@ class Params(BaseModel):
     def _path(cls, value: str, info: ValidationInfo) -> str:
         if info.field_name == "source_database" and "://" in value:
             return server(value, "postgresql", re.compile(r"/[^/?#]+"))
+        if "://" in value or _DSN.search(value):
+            raise ValueError("it must be a path, or an address without a password")
         if not value.strip() or "\0" in value or ".." in Path(value).parts or value.startswith("~"):
             raise ValueError("it must be a path without ..")
         return value

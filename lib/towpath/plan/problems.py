@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from towpath.errors import WrongUse
+from towpath.plan.addresses import may_hold_password
 from towpath.plan.document import Document, Place, Refused
 from towpath.plan.inline import secret_kind
 
@@ -95,8 +96,9 @@ def from_validation(
         elif item["type"] == "missing":
             problems.append(Problem("PL004", document.file, line, key, "the key is missing", f"add it: {allowed}"))
         else:
-            quiet = bool(hidden & set(place)) or secret_kind(item["input"]) is not None
-            shown = "the value" if quiet else shortened(item["input"])
+            given = item["input"]
+            quiet = bool(hidden & set(place)) or secret_kind(given) is not None or may_hold_password(given)
+            shown = "the value" if quiet else shortened(given)
             reason = _reason(item)
             problems.append(Problem("PL003", document.file, line, key, f"{shown} is not allowed{reason}", allowed))
     return problems
