@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test edits lint format golden lab bench lock down clean
+.PHONY: help install demo test edits mutation lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: install lint ## Linters, types and the whole test suite
 
 edits: install ## Change 10,000 bytes of a record, one at a time; `towpath verify` must see each
 	EDITS=10000 $(BIN)/pytest -q tests/unit/test_runs_seal.py -k any_byte
+
+mutation: install ## The validator's own score: 10,000 faults, 1,000 clean sources, half an hour
+	PYTHONPATH=tests:. $(BIN)/python -m mutation
 
 lint: install ## ruff and mypy only
 	$(BIN)/ruff check .
