@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,14 +31,18 @@ class Column:
     def condition(self) -> str:
         """SQL for the rows that may name a file."""
         name = quoted(self.column)
-        return f"instr({name}, {literal(self.url)}) > 0" if self.url else f"{name} IS NOT NULL"
+        if not self.url:
+            return f"{name} IS NOT NULL"
+        escaped = self.url.replace("/", "\\/")  # as some writers of JSON have it
+        return f"(instr({name}, {literal(self.url)}) > 0 OR instr({name}, {literal(escaped)}) > 0)"
 
     def paths(self, value: Any) -> Iterator[str]:
-        """The paths in one value.  An address ends where JSON, HTML or a sentence would end it."""
+        """The paths in one value.  An address ends where HTML or a sentence would end it; JSON is read as JSON."""
         if not self.url:
             yield value
         else:
-            yield from re.findall(re.escape(self.url) + r"""([^"'\s\\<>?#]+)""", str(value))
+            for text in _texts(str(value)):
+                yield from re.findall(re.escape(self.url) + r"""([^"'\s\\<>?#]+)""", text)
 
 
 def rows(db: apsw.Connection, schema: Schema, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
@@ -61,6 +66,20 @@ def target_rows(d1: D1, schema: Schema, columns: Sequence[Column]) -> Iterator[t
             if len(found) < ROWS_AT_ONCE:
                 break
             after = f" AND {key} > {literal(str(found[-1][0]))}"
+
+
+def _texts(value: str) -> Iterator[str]:
+    """Every text of a JSON document with its escapes resolved, keys that repeat too; or the value, if it is none."""
+    try:
+        stack = [json.loads(value, object_pairs_hook=list)] if value.lstrip()[:1] in ("{", "[", '"') else [value]
+    except (ValueError, RecursionError):
+        stack = [value]
+    while stack:
+        match stack.pop():
+            case str(text):
+                yield text
+            case list(items) | tuple(items):
+                stack += reversed(items)
 
 
 def _key(schema: Schema, table: str) -> str:
