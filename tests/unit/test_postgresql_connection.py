@@ -161,3 +161,15 @@ def test_row_security_is_an_error_and_not_a_table_with_fewer_rows(
                 opened.execute("SELECT count(*) FROM public.secret")
     finally:
         run(postgresql_server, postgresql_url, f"DROP OWNED BY {reader}; DROP ROLE {reader}")
+
+
+@pytest.mark.parametrize("variable", ["PGHOSTADDR", "PGSERVICE"])
+def test_the_environment_does_not_lead_elsewhere(
+    postgresql_server: Postgresql, postgresql_url: str, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """libpq prefers them to the host of a URL: the record would name one server, and hold the rows of another."""
+    monkeypatch.setenv(variable, "127.0.0.1")
+    error = refusal(postgresql_url, postgresql_server.secret)
+    assert isinstance(error, WrongUse)
+    assert error.object == variable
+    assert f"unset {variable}" in error.next

@@ -6,6 +6,7 @@ fewer rows.  What fails is told in one line; a password is never part of it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ SETTINGS = {
     "lock_timeout": "60s",
     "application_name": "towpath",
 }
+ELSEWHERE = ("PGHOSTADDR", "PGSERVICE")  # libpq goes where they say, whatever the host of a URL is
 LIVE = "look that the server is up, and that source_database names its host and port"
 REPORT = "open an issue with this line"
 USER = "correct the user in source_database"
@@ -62,6 +64,10 @@ def connect(
     the server does not answer or does not let us in, BadInput when the database cannot be read as it must be.
     """
     name = address(url)
+    for variable in ELSEWHERE:
+        if os.environ.get(variable):
+            step = f"unset {variable}: source_database alone says where the source is"
+            raise WrongUse("the environment may lead libpq to another server", object=variable, next=step)
     try:
         connection = psycopg.connect(
             url,
