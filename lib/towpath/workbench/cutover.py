@@ -109,6 +109,11 @@ def rows(
     """Write the delta down and apply it; `report` counts rows.  None in a dry run."""
     if not freeze.approved:
         return None
+    refused = [check for check in bench.run.checks if check.verdict is Verdict.FAIL]
+    if refused:
+        what = f"nothing of the delta was sent, because {refused[0].code} {refused[0].object} fails: {refused[0].found}"
+        step = f"{refused[0].next or 'see the checks'}; the source is still frozen"
+        raise CannotFinish(what, object=bench.run.phase, next=step, code=refused[0].code)
     loading.load(bench.d1, base.folder, base.manifest)  # sends only what an earlier attempt left out
     source = bench.origin.recorded()
     again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]

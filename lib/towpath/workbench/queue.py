@@ -7,10 +7,11 @@ have stopped.
 from __future__ import annotations
 
 from towpath import jobs
-from towpath.checks import Comparison, Progress, Verdict
+from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.errors import CannotFinish
 from towpath.jobs.manifest import NAME as JOBS_FILE
 from towpath.workbench.cutover import Freeze
+from towpath.workbench.rules import RULES
 from towpath.workbench.state import JOBS, SNAPSHOT
 from towpath.workbench.workbench import Workbench
 
@@ -97,7 +98,19 @@ def compare(bench: Workbench, report: Progress) -> Comparison | None:
     found = jobs.compare(bench.d1, made, report, deadline=waiting)
     bench.run.add(found.checks)
     bench.keep_differences(found)
+    if bench.run.phase == "06-cutover" and state.is_delta:
+        bench.run.add([_none_came(bench, made)])
     return found
+
+
+def _none_came(bench: Workbench, made: jobs.Manifest) -> Check:
+    """Whether the broker still holds no other jobs than were written down when the workers had stopped."""
+    assert bench.broker is not None
+    now = jobs.inventory(bench.broker, _queues(bench), tasks=_tasks(bench)).ids
+    came = sorted(now - {entry.id for entry in made})
+    told = f"{len(came)} jobs came since" if came else "no job came since"
+    verdict, step = (Verdict.FAIL, RULES["CU102"].advice) if came else (Verdict.PASS, "")
+    return Check("CU102", "cutover", "broker", "unchanged", told, verdict, step, tuple(came[:20]))
 
 
 def _queues(bench: Workbench) -> tuple[str, ...]:
