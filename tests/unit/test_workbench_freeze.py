@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from helpers import postgresql as helper
 
 from towpath.local.postgresql import Postgresql
 from towpath.workbench import server_origin
@@ -68,3 +69,35 @@ def test_a_transaction_of_the_servers_own_is_no_write(
         connection.execute("SELECT pg_current_xact_id()")  # takes a number, as ANALYZE does
     assert origin.version() != since
     assert origin.unwritten(since)
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_write"),
+    [
+        ("INSERT INTO t VALUES (3)", True),
+        ("UPDATE t SET a = a", True),
+        ("DELETE FROM t", True),
+        ("INSERT INTO parts VALUES (1)", True),
+        ("TRUNCATE parts", True),
+        ("CREATE TABLE made AS SELECT 1 AS a", True),
+        ("DROP TABLE t", True),
+        ("SELECT count(*) FROM t", False),
+        ("ANALYZE t", False),
+        ("VACUUM t", False),
+    ],
+)
+def test_every_kind_of_write_is_seen_and_statistics_are_none(
+    origin: ServerOrigin,
+    postgresql_server: Postgresql,
+    postgresql_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    sql: str,
+    is_write: bool,
+) -> None:
+    """The session has ended, so it has reported, and nobody needs to be waited for."""
+    monkeypatch.setattr(server_origin, "COUNTERS_SECONDS", 0.0)
+    parts = "CREATE TABLE parts (a int) PARTITION BY LIST (a); CREATE TABLE part PARTITION OF parts DEFAULT"
+    helper.run(postgresql_server, postgresql_url, f"{parts}; INSERT INTO t VALUES (1), (2)")
+    since = origin.version()
+    helper.run(postgresql_server, postgresql_url, sql)
+    assert origin.unwritten(since) is not is_write
