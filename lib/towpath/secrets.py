@@ -53,6 +53,14 @@ class Secret:
         remember(value, self.reference)
         return value
 
+    def bearer(self) -> str:
+        """The Authorization header that carries the secret.  Raises WrongUse for what no header can carry."""
+        value = self.reveal()
+        if not (value.isascii() and value.isprintable()):
+            step = "let it name the token alone: one line of printable ASCII"
+            raise WrongUse("is no token: a header cannot carry it", object=self.reference, next=step)
+        return f"Bearer {value}"
+
     def __repr__(self) -> str:
         return f"Secret({self.reference})"
 

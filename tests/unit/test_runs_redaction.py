@@ -13,9 +13,13 @@ import nbformat
 import pytest
 
 from towpath import secrets
+from towpath.cloudflare import Client
+from towpath.errors import WrongUse
+from towpath.jobs import Push
 from towpath.runs import redaction
 from towpath.runs.redaction import learn, mask_open_end, open_end, redact, redact_notebook, redact_value
 from towpath.runs.streams import HEAD, LINE, LINES, TAIL, LongText, StreamText
+from towpath.secrets import Secret
 
 CANARY = 'cAn4ry/"quo<te>-0123'
 
@@ -195,3 +199,20 @@ def test_guard_outside_a_kernel_learns_and_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GUARD_PASSWORD", "guarded-canary")
     assert redaction.guard() is False
     assert redact("guarded-canary") == "[secret env:GUARD_PASSWORD]"
+
+
+@pytest.mark.parametrize("value", ["tökén-canary-1", "first line canary\nsecond line", "tab\tin-a-canary"])
+def test_a_token_that_no_header_carries_is_refused_in_one_line_without_it(tmp_path: Path, value: str) -> None:
+    (tmp_path / "token").write_text(value, encoding="utf-8")
+    token = Secret("file:token", tmp_path)
+    for use in (
+        token.bearer,
+        lambda: Push("http://127.0.0.1:9", token),
+        lambda: Client("http://127.0.0.1:9", "", token),
+    ):
+        with pytest.raises(WrongUse) as refused:
+            use()
+        assert refused.value.object == "file:token"
+        assert "canary" not in refused.value.line
+    (tmp_path / "token").write_text("token-canary-1\n", encoding="utf-8")
+    assert token.bearer() == "Bearer token-canary-1"

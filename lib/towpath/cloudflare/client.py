@@ -86,7 +86,7 @@ class Client:
         self._statistics, self._lock = Statistics(), threading.Lock()
         headers = {"Accept-Encoding": "identity", "User-Agent": "towpath"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token.reveal()}"
+            headers["Authorization"] = token.bearer()
         self._http = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=10.0),

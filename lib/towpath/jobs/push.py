@@ -39,7 +39,7 @@ class Push:
         self.url, self._sleep = url.rstrip("/"), sleep
         headers = {"Content-Type": "application/json", "User-Agent": "towpath"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token.reveal()}"
+            headers["Authorization"] = token.bearer()
         self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=not local)
 
     def __enter__(self) -> Self:
