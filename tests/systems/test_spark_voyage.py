@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -48,6 +49,17 @@ def test_the_delta_was_a_real_one_and_every_job_went_through_the_queue(voyage: V
     assert numbers["changed_files"] >= 3
     assert numbers["jobs_handed_over"] == len(queued(project)) > 40
     assert project.switch.is_file()
+
+
+def test_rows_that_stay_behind_are_in_the_record_cell_by_cell(voyage: Voyage) -> None:
+    project = voyage.project
+    for snapshot in ("snapshot", "snapshot.1"):
+        (line,) = (project.folder / snapshot / "parked.jsonl").read_text(encoding="utf-8").splitlines()
+        row = json.loads(line)
+        assert row["table"] == "public.quiz_analytics", snapshot
+        assert row["row"]["completion_rate"] == "CAST(x'4E614E' AS TEXT)", snapshot  # NaN
+    numbers = {number["name"]: number["value"] for number in project.result("03-export")["numbers"]}
+    assert numbers["parked"] == 1
 
 
 def test_the_record_of_the_voyage_is_whole_and_keeps_no_secret(voyage: Voyage) -> None:

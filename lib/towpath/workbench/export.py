@@ -49,6 +49,10 @@ def prove(bench: Workbench, exporter: Exporter, made: Manifest | None, report: P
 
 def _parked(bench: Workbench, exporter: Exporter, made: Manifest) -> None:
     """Rows that stay behind are kept in the record, every column as an exact SQL literal."""
+    shaped = bench.origin.parked
+    if shaped is not None:  # the fit has parked rows of the source, and written them down
+        bench.run.number("parked", sum(shaped.values()), "rows")
+        return
     with (exporter.folder / PARKED).open("w", encoding="utf-8") as file:
         for name in made.parked:
             columns = exporter.relations[name].columns

@@ -185,6 +185,11 @@ class FileOrigin:
         """Back the source up in one read transaction; `report` counts pages."""
         return take(self.connection, folder, report)
 
+    @property
+    def parked(self) -> dict[str, int] | None:
+        """None: decisions park rows, when they are exported."""
+        return None
+
     def judge_snapshot(self, exporter: Exporter) -> None:
         """The orphans of the snapshot, judged again: the source may have changed since the inventory."""
         bench = self.bench

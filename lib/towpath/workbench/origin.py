@@ -102,6 +102,10 @@ class Origin(Protocol):
     def take(self, folder: Path, report: Progress) -> Path:
         """One consistent snapshot, in the form in which the rows must arrive."""
 
+    @property
+    def parked(self) -> dict[str, int] | None:
+        """Rows that stay behind, by table, once `take` has written them down; None where decisions park them."""
+
     def judge_snapshot(self, exporter: Exporter) -> None:
         """Judge again what may have changed since the inventory: rows that the target would refuse."""
 

@@ -248,6 +248,11 @@ class ServerOrigin:
         self._shaped = self.fit.shape(path, folder / FILE)
         return self._shaped.path
 
+    @property
+    def parked(self) -> dict[str, int] | None:
+        """Rows that no rule takes; they stand in parked.jsonl beside the snapshot."""
+        return self._shaped.parked if self._shaped is not None else None
+
     def judge_snapshot(self, exporter: Exporter) -> None:
         """Rows read = rows shaped + rows parked; no row that the target would refuse."""
         run = self.bench.run
