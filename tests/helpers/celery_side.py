@@ -31,18 +31,19 @@ def celery_app(url: str, protocol: int = 2) -> Celery:
     app.conf.update(
         task_ignore_result=True, task_acks_late=True, task_protocol=protocol, broker_connection_retry_on_startup=True
     )
+    # shared tasks would be registered with every other application of this process, under names that are theirs
     gates = redis.Redis.from_url(url.rsplit("/", 1)[0] + f"/{GATES}")
 
-    @app.task(name=HOLD)
+    @app.task(name=HOLD, shared=False)
     def hold(name: str) -> None:
         gates.lpush("begun", name)
         gates.blpop([f"go {name}"])
 
-    @app.task(name=SHARED)
+    @app.task(name=SHARED, shared=False)
     def shared(*args: Any, **words: Any) -> None:
         gates.lpush("ran", repr((args, words)))
 
-    @app.task(name=DIGEST)
+    @app.task(name=DIGEST, shared=False)
     def digest(*args: Any) -> None:
         gates.lpush("ran", repr(args))
 

@@ -81,6 +81,16 @@ def free(port: int) -> bool:
     return True
 
 
+def freed(port: int, patience: float = 2.0) -> bool:
+    """True once a server may listen on this port: a process that was ended may hold it a moment longer than it lives."""
+    deadline = time.monotonic() + patience
+    while not free(port):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def holder(port: int) -> psutil.Process | None:
     """Who listens on that port; None if it is not ours to know."""
     with contextlib.suppress(psutil.Error, OSError):

@@ -131,7 +131,7 @@ def launch(
     node, packages = tools(root)
     with state.locked():
         _clear(state)
-        if wanted.port and not processes.free(wanted.port):
+        if wanted.port and not processes.freed(wanted.port):
             raise _port_in_use(wanted.port)
         state.prepare()
         state.forget()
