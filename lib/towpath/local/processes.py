@@ -82,7 +82,7 @@ def free(port: int) -> bool:
 
 
 def freed(port: int, patience: float = 2.0) -> bool:
-    """True once a server may listen on this port: a process that was ended may hold it a moment longer than it lives."""
+    """True once a server may listen on this port, which an ended process may hold a moment longer than it lives."""
     deadline = time.monotonic() + patience
     while not free(port):
         if time.monotonic() >= deadline:
