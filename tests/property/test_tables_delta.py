@@ -62,7 +62,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("DELETE FROM metric WHERE rowid % 3 = ?"), st.tuples(st.integers(0, 2))),
     st.tuples(
         st.just("INSERT OR REPLACE INTO words (rowid, body, seen) VALUES (?, ?, ?)"),
-        st.tuples(IDS, st.none() | WORDS, st.none() | WORDS | st.integers()),
+        st.tuples(IDS, st.none() | WORDS, st.none() | WORDS | st.integers(-(2**63), 2**63 - 1)),
     ),
     st.tuples(st.just("UPDATE words SET body = ? WHERE rowid = ?"), st.tuples(WORDS, IDS)),
     st.tuples(st.just("DELETE FROM words WHERE rowid = ?"), st.tuples(IDS)),
