@@ -25,9 +25,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signing": {"errors", "secrets"},
     "cloudflare": {"errors", "secrets"},
     "tables": {"checks", "errors", "cloudflare"},
-    "objects": {"checks", "errors"},
-    "keys": {*WORDS, "cloudflare"},
-    "jobs": {*WORDS, "cloudflare"},
+    "streams": {"errors"},
+    "objects": {"checks", "errors", "streams"},
+    "keys": {*WORDS, "cloudflare", "streams"},
+    "jobs": {*WORDS, "cloudflare", "streams"},
     "postgresql": {*WORDS, "tables.dialect"},
     "fitting": {"checks", "errors", "cloudflare.limits", "tables", "postgresql"},
     "plan": {

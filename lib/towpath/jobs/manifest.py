@@ -8,24 +8,22 @@ application's data may not see this file.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import orjson
 
 from towpath.errors import BadInput, WrongUse
 from towpath.jobs.message import digest
+from towpath.streams.whole import AGAIN, broken, header, read_whole, write_whole
 
 KIND = "towpath jobs"
 VERSION = 1
 NAME = "jobs.jsonl"
-_AGAIN = "run 03-export again; never edit a manifest"
-_BLOCK = 1 << 20
 
 
 class Disposition(StrEnum):
@@ -85,13 +83,13 @@ class Manifest:
             for number, line in enumerate(stream, start=2):
                 entry = _entry(line, self.file, number)
                 if entry.id in seen:
-                    _broken(self.file, f"line {number}: job {entry.id} stands here twice")
+                    broken(self.file, f"line {number}: job {entry.id} stands here twice")
                 seen.add(entry.id)
                 counted[entry.disposition] += 1
                 yield entry
         found = tuple(counted[one] for one in Disposition)
         if found != (self.sent, self.parked, self.done):
-            _broken(self.file, f"line 1 tells other numbers than the lines hold: {sum(found):,} jobs")
+            broken(self.file, f"line 1 tells other numbers than the lines hold: {sum(found):,} jobs")
 
     @property
     def handed_over(self) -> Iterator[Entry]:
@@ -104,27 +102,11 @@ def write(path: Path, entries: Iterable[Entry]) -> Manifest:
 
     The file appears under its name only when it is complete and on disk.  Raises WrongUse when an id comes twice.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w+b") as stream:
-            _fill(stream, entries)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_whole(path, lambda stream: _fill(stream, entries), private=True)
     return read(path)
 
 
 def _fill(stream: BinaryIO, entries: Iterable[Entry]) -> None:
-    # The totals are known last but stand first: their line is reserved at its greatest width and filled with spaces.
     room = len(_header(dict.fromkeys(Disposition, 2**62), "0" * 64))
     stream.write(b" " * room + b"\n")
     sha256, counted, seen = hashlib.sha256(), dict.fromkeys(Disposition, 0), set[str]()
@@ -152,49 +134,29 @@ def read(path: Path) -> Manifest:
 
     Raises BadInput, naming file and line, when it is missing, cut, changed, or of another kind or version.
     """
-    try:
-        with path.open("rb") as stream:
-            manifest = _opened(path, stream.readline())
-            sha256 = hashlib.sha256()
-            while block := stream.read(_BLOCK):
-                sha256.update(block)
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", object=str(path), next="run 03-export first") from error
-    if sha256.hexdigest() != manifest.digest:
-        for _ in manifest:  # names the line, if one of them shows the damage
-            pass
-        _broken(path, "line 1 tells another digest than the lines have: a value was changed")
-    return manifest
+    return read_whole(path, _opened)
 
 
 def _opened(path: Path, line: bytes) -> Manifest:
     try:
-        header = orjson.loads(line)
-        if header["kind"] != KIND:
-            _broken(path, "line 1: not a list of jobs")
-        if header["version"] != VERSION:
-            _broken(path, f"line 1: version {header['version']!r}, this Towpath reads {VERSION}")
-        sent, parked, done = (int(header[str(one)]) for one in Disposition)
-        return Manifest(path, int(header["jobs"]), sent, parked, done, str(header["digest"]))
+        found = header(path, line, KIND, VERSION, "jobs")
+        sent, parked, done = (int(found[str(one)]) for one in Disposition)
+        return Manifest(path, int(found["jobs"]), sent, parked, done, str(found["digest"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput("line 1 is not a manifest's first line", object=str(path), next=_AGAIN) from error
+        raise BadInput("line 1 is not a manifest's first line", object=str(path), next=AGAIN) from error
 
 
 def _entry(line: bytes, file: Path, number: int) -> Entry:
     if not line.endswith(b"\n"):
-        _broken(file, f"line {number} is cut")
+        broken(file, f"line {number} is cut")
     try:
         plain: dict[str, Any] = {"queue": "", "task": "", "state": ""} | orjson.loads(line)
         entry = Entry(**{**plain, "disposition": Disposition(plain["disposition"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"line {number} is not a job's line", object=str(file), next=_AGAIN) from error
+        raise BadInput(f"line {number} is not a job's line", object=str(file), next=AGAIN) from error
     texts = (entry.id, entry.queue, entry.task, entry.state, entry.why)
     if not entry.id or not all(isinstance(text, str) for text in texts):
-        _broken(file, f"line {number}: a text is missing")
+        broken(file, f"line {number}: a text is missing")
     if entry.disposition is Disposition.SEND and not (entry.queue and entry.task and isinstance(entry.body, str)):
-        _broken(file, f"line {number}: a job without queue, task or body cannot be handed over")
+        broken(file, f"line {number}: a job without queue, task or body cannot be handed over")
     return entry
-
-
-def _broken(file: Path, what: str) -> NoReturn:
-    raise BadInput(what, object=str(file), next=_AGAIN)

@@ -20,13 +20,15 @@ from towpath.cloudflare.errors import CloudflareError
 from towpath.cloudflare.kv import GET_BYTES, GET_KEYS, KV, Listed
 from towpath.errors import WrongUse
 from towpath.keys import receipts
-from towpath.keys.flight import each
 from towpath.keys.load import Clock
 from towpath.keys.manifest import Entry, Manifest
 from towpath.keys.receipts import Notes
 from towpath.keys.rules import RESERVED, RULES, SAMPLES, check
+from towpath.streams.ordered import side_by_side
+from towpath.streams.pool import each
 
 CONNECTIONS = 4
+AHEAD = 2  # looks that are handed out for each connection
 NAMED = 10_000  # differences that a result names; the checks count all of them
 ROUNDING = 1  # seconds
 Pair = tuple[Entry | None, Listed | None]
@@ -71,7 +73,9 @@ def compare(
     named: list[Difference] = []
     gone: list[str] = []
     listing = (listed for listed in kv.list() if not listed.key.startswith(RESERVED))
-    for pairs, found in each(lambda p: (p, _look(proof, p)), _portions(merged(manifest, listing), by), connections):
+    portions = _portions(side_by_side(manifest, listing), by)
+    looks = each(lambda p: (p, _look(proof, p)), portions, connections, ahead=AHEAD, name="keys")
+    for pairs, found in looks:
         tally["namespace"] += sum(listed is not None for _, listed in pairs)
         tally["bytes"] += sum(entry.size for entry, _ in pairs if entry is not None)
         keys = sum(entry is not None for entry, _ in pairs)
@@ -90,23 +94,6 @@ def compare(
         checks=_checks(kv.namespace, manifest, tally, named, gone),
         differences=tuple(named),
     )
-
-
-def merged(entries: Iterable[Entry], listing: Iterator[Listed]) -> Iterator[Pair]:
-    """Each entry with what the namespace lists under its key, and listed keys that no entry has; in one pass."""
-    listed = next(listing, None)
-    for entry in entries:
-        while listed is not None and listed.key < entry.key:
-            yield None, listed
-            listed = next(listing, None)
-        if listed is not None and listed.key == entry.key:
-            yield entry, listed
-            listed = next(listing, None)
-        else:
-            yield entry, None
-    while listed is not None:
-        yield None, listed
-        listed = next(listing, None)
 
 
 def _portions(pairs: Iterable[Pair], by: str) -> Iterator[Sequence[Pair]]:

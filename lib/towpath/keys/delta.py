@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from towpath.checks import Check, Progress, silent
@@ -14,6 +13,7 @@ from towpath.keys.load import Clock, send
 from towpath.keys.manifest import Entry, Manifest
 from towpath.keys.receipts import CLAIM, Notes
 from towpath.keys.rules import check
+from towpath.streams.ordered import side_by_side
 
 JITTER = 1_000  # milliseconds: Redis before 7 tells how long, not until when, so two readings differ a little
 
@@ -65,7 +65,7 @@ def delta(old: Manifest, new: Manifest) -> Delta:
     put: list[Entry] = []
     delete: list[str] = []
     unchanged = expired = 0
-    for before, after in _merged(old, new):
+    for before, after in side_by_side(old, new):
         if after is None:
             assert before is not None
             if before.expires is not None and before.expires <= new.moment:
@@ -119,18 +119,3 @@ def _same(before: Entry, after: Entry) -> bool:
     if before.expires is None or after.expires is None:
         return before.expires == after.expires
     return abs(before.expires - after.expires) <= JITTER
-
-
-def _merged(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
-    olds, news = iter(old), iter(new)
-    before, after = next(olds, None), next(news, None)
-    while before is not None or after is not None:
-        if after is None or (before is not None and before.key < after.key):
-            yield before, None
-            before = next(olds, None)
-        elif before is None or after.key < before.key:
-            yield None, after
-            after = next(news, None)
-        else:
-            yield before, after
-            before, after = next(olds, None), next(news, None)

@@ -19,10 +19,10 @@ from towpath.cloudflare.errors import CloudflareError
 from towpath.cloudflare.kv import KV
 from towpath.errors import WrongUse
 from towpath.keys import receipts
-from towpath.keys.flight import each
 from towpath.keys.manifest import Chunk, Manifest
 from towpath.keys.receipts import CLAIM, Notes
 from towpath.keys.rules import LEAST_TTL, RESERVED, SAMPLES, Matcher, check
+from towpath.streams.pool import each
 
 CONNECTIONS = 2  # measured: the local runtime gains nothing from more
 ON_THE_WAY = 5  # seconds that a request may take before KV looks at its clock
@@ -77,7 +77,8 @@ def load(
         receipts.write(kv, manifest.id, CLAIM, manifest.digest, Notes())
     report(sum(chunk.keys for chunk in manifest.chunks) - sum(chunk.keys for chunk in todo))
     # the receipts just written are not read back: elsewhere they may take a minute to be seen
-    for chunk, noted in each(lambda chunk: (chunk, send(kv, manifest, chunk, clock=clock)), todo, connections):
+    sent = each(lambda chunk: (chunk, send(kv, manifest, chunk, clock=clock)), todo, connections, ahead=2, name="keys")
+    for chunk, noted in sent:
         notes |= noted
         done[str(chunk.number)] = chunk.sha256
         report(chunk.keys)

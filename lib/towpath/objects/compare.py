@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Literal
 
 from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
 from towpath.errors import WrongUse
-from towpath.objects import pool
 from towpath.objects.bucket import S3, Bucket, Listed, RefusedError
 from towpath.objects.content import BLOCK
 from towpath.objects.manifest import Entry, Manifest
-from towpath.objects.rules import RULES, SAMPLES
+from towpath.objects.rules import AHEAD, RULES, SAMPLES
+from towpath.streams.ordered import side_by_side
+from towpath.streams.pool import each
 
 METADATA = "towpath-sha256"
 WORKERS = 4
@@ -47,7 +48,8 @@ def compare(
     def look(pair: Pair) -> tuple[Pair, list[Difference]]:
         return pair, _look(target, pair, by)
 
-    for (entry, listed), found in pool.each(look, pairs(manifest, target.list(manifest.prefixes)), workers):
+    pairs = side_by_side(manifest, target.list(manifest.prefixes))
+    for (entry, listed), found in each(look, pairs, workers, ahead=AHEAD, name="objects"):
         tally["bucket"] += listed is not None
         tally["objects"] += entry is not None
         for code in {_code(difference) for difference in found}:
@@ -62,23 +64,6 @@ def compare(
         checks=_checks(bucket, manifest, by, tally, named),
         differences=tuple(named),
     )
-
-
-def pairs(objects: Iterable[Entry], listing: Iterator[Listed]) -> Iterator[Pair]:
-    """Each manifest entry with what the listing holds under its key, and listed keys that no entry has; in one pass."""
-    listed = next(listing, None)
-    for entry in objects:
-        while listed is not None and listed.key < entry.key:
-            yield None, listed
-            listed = next(listing, None)
-        if listed is not None and listed.key == entry.key:
-            yield entry, listed
-            listed = next(listing, None)
-        else:
-            yield entry, None
-    while listed is not None:
-        yield None, listed
-        listed = next(listing, None)
 
 
 def unlike(entry: Entry, answer: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from towpath.checks import Check, Difference, Progress, Verdict, silent
-from towpath.objects import pool
 from towpath.objects.bucket import S3, Bucket, Listed
 from towpath.objects.compare import WORKERS
 from towpath.objects.manifest import Entry
-from towpath.objects.rules import RULES, SAMPLES
+from towpath.objects.rules import AHEAD, RULES, SAMPLES
 from towpath.objects.upload import Uploaded, send
+from towpath.streams.ordered import side_by_side
+from towpath.streams.pool import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def delta(old: Iterable[Entry], new: Iterable[Entry]) -> Delta:
     delete: list[Entry] = []
     replaces: dict[str, str] = {}
     unchanged = 0
-    for before, after in _merged(old, new):
+    for before, after in side_by_side(old, new):
         if after is None:
             assert before is not None
             delete.append(before)
@@ -86,7 +87,10 @@ def apply_delta(
     uploaded = send(_with_heads(target, difference.put), root, target, difference.replaces, report, workers)
     deleted = gone = 0
     kept: list[Difference] = []
-    for entry, found in pool.each(lambda entry: (entry, _delete(target, entry)), difference.delete, workers):
+    deletions = each(
+        lambda entry: (entry, _delete(target, entry)), difference.delete, workers, ahead=AHEAD, name="objects"
+    )
+    for entry, found in deletions:
         if found is None:
             gone += 1
         elif found == entry.etag:
@@ -95,21 +99,6 @@ def apply_delta(
             kept.append(Difference(bucket, entry.key, "etag", "changed", entry.etag, found))
         report(1)
     return Applied(uploaded, deleted, gone, tuple(kept))
-
-
-def _merged(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
-    olds, news = iter(old), iter(new)
-    before, after = next(olds, None), next(news, None)
-    while before is not None or after is not None:
-        if after is None or (before is not None and before.key < after.key):
-            yield before, None
-            before = next(olds, None)
-        elif before is None or after.key < before.key:
-            yield None, after
-            after = next(news, None)
-        else:
-            yield before, after
-            before, after = next(olds, None), next(news, None)
 
 
 def _as_object(entry: Entry) -> tuple[object, ...]:

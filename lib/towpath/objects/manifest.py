@@ -8,19 +8,18 @@ Same files, same bytes: it holds no time and no path of this machine.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import orjson
 
 from towpath.errors import BadInput, WrongUse
-from towpath.objects.content import BLOCK
 from towpath.objects.inventory import Decided, File, Inventory, key_of
 from towpath.objects.rules import KEY_BYTES
+from towpath.streams.whole import AGAIN, broken, header, read_whole, write_whole
 
 KIND = "towpath objects"
 VERSION = 1
@@ -31,7 +30,6 @@ _HEX = {
     "md5": re.compile("[0-9a-f]{32}"),
     "etag": re.compile("[0-9a-f]{32}(-[0-9]{1,5})?"),
 }
-_AGAIN = "run 03-export again; never edit a manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,12 @@ class Manifest:
             for number, line in enumerate(stream, start=2):
                 entry = _entry(line, self.file, number)
                 if last is not None and entry.key <= last:
-                    _broken(self.file, f"line {number}: key is out of order")
+                    broken(self.file, f"line {number}: key is out of order")
                 last, objects, total = entry.key, objects + 1, total + entry.size
                 yield entry
         if (objects, total) != (self.objects, self.bytes):
             told = f"{self.objects:,} objects and {self.bytes:,} bytes"
-            _broken(self.file, f"line 1 tells {told}, the lines hold {objects:,} and {total:,}")
+            broken(self.file, f"line 1 tells {told}, the lines hold {objects:,} and {total:,}")
 
 
 def entries(inventory: Inventory, decided: Decided = (), cache_control: str = CACHE_CONTROL) -> Iterator[Entry]:
@@ -100,27 +98,11 @@ def write(path: Path, objects: Iterable[Entry], prefixes: Sequence[str] = ("",))
     The file appears under its name only when it is complete and on disk.  Raises WrongUse when the entries are not
     in ascending order of their keys, or a key lies under none of the prefixes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w+b") as stream:
-            _fill(stream, objects, tuple(prefixes))
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_whole(path, lambda stream: _fill(stream, objects, tuple(prefixes)))
     return read(path)
 
 
 def _fill(stream: BinaryIO, objects: Iterable[Entry], prefixes: tuple[str, ...]) -> None:
-    # The totals are known last but stand first: their line is reserved at its greatest width and filled with spaces.
     room = len(_header(2**63, 2**63, prefixes, "0" * 64))
     stream.write(b" " * room + b"\n")
     digest, number, total, last = hashlib.sha256(), 0, 0, None
@@ -141,8 +123,8 @@ def _fill(stream: BinaryIO, objects: Iterable[Entry], prefixes: tuple[str, ...])
 
 
 def _header(objects: int, total: int, prefixes: Sequence[str], digest: str) -> bytes:
-    header = {"kind": KIND, "version": VERSION, "objects": objects, "bytes": total, "prefixes": prefixes}
-    return orjson.dumps(header | {"digest": digest})
+    told = {"kind": KIND, "version": VERSION, "objects": objects, "bytes": total, "prefixes": prefixes}
+    return orjson.dumps(told | {"digest": digest})
 
 
 def read(path: Path) -> Manifest:
@@ -150,51 +132,35 @@ def read(path: Path) -> Manifest:
 
     Raises BadInput, naming file and line, when it is missing, cut, changed, or of another kind or version.
     """
-    try:
-        with path.open("rb") as stream:
-            manifest = _opened(path, stream.readline())
-            digest = hashlib.sha256()
-            while block := stream.read(BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", object=str(path), next="run 03-export first") from error
-    if digest.hexdigest() != manifest.digest:
-        for _ in manifest:  # names the line, if one of them shows the damage
-            pass
-        _broken(path, "line 1 tells another digest than the lines have: a value was changed")
-    return manifest
+    return read_whole(path, _opened)
 
 
 def _opened(path: Path, line: bytes) -> Manifest:
     try:
-        header = orjson.loads(line)
-        if header["kind"] != KIND:
-            _broken(path, "line 1: not a list of objects")
-        if header["version"] != VERSION:
-            _broken(path, f"line 1: version {header['version']!r}, this Towpath reads {VERSION}")
+        found = header(path, line, KIND, VERSION, "objects")
         return Manifest(
             path,
-            int(header["objects"]),
-            int(header["bytes"]),
-            tuple(map(str, header["prefixes"])),
-            str(header["digest"]),
+            int(found["objects"]),
+            int(found["bytes"]),
+            tuple(map(str, found["prefixes"])),
+            str(found["digest"]),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput("line 1 is not a manifest's first line", object=str(path), next=_AGAIN) from error
+        raise BadInput("line 1 is not a manifest's first line", object=str(path), next=AGAIN) from error
 
 
 def _entry(line: bytes, file: Path, number: int) -> Entry:
     if not line.endswith(b"\n"):
-        _broken(file, f"line {number} is cut")
+        broken(file, f"line {number} is cut")
     try:
         plain: dict[str, Any] = orjson.loads(line)
         plain.setdefault("path", plain["key"])
         entry = Entry(**plain)
         wrong = _wrong(entry)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"line {number} is not an object's line", object=str(file), next=_AGAIN) from error
+        raise BadInput(f"line {number} is not an object's line", object=str(file), next=AGAIN) from error
     if wrong:
-        _broken(file, f"line {number}: {wrong}")
+        broken(file, f"line {number}: {wrong}")
     return entry
 
 
@@ -212,7 +178,3 @@ def _wrong(entry: Entry) -> str:
             return f"{name} is not a digest"
     texts = (entry.content_type, entry.cache_control)
     return "" if all(text.isascii() and text.isprintable() for text in texts) else "content type or cache control"
-
-
-def _broken(file: Path, what: str) -> NoReturn:
-    raise BadInput(what, object=str(file), next=_AGAIN)

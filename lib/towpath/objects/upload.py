@@ -20,11 +20,13 @@ from typing import Any
 
 from towpath.checks import Check, Difference, Progress, Verdict, silent
 from towpath.errors import CannotFinish
-from towpath.objects import content, pool
+from towpath.objects import content
 from towpath.objects.bucket import S3, Bucket, Listed, RefusedError
-from towpath.objects.compare import METADATA, NAMED, WORKERS, pairs, unlike
+from towpath.objects.compare import METADATA, NAMED, WORKERS, unlike
 from towpath.objects.manifest import Entry, Manifest
-from towpath.objects.rules import RULES, SAMPLES
+from towpath.objects.rules import AHEAD, RULES, SAMPLES
+from towpath.streams.ordered import side_by_side
+from towpath.streams.pool import each
 
 
 class Outcome(StrEnum):
@@ -68,7 +70,8 @@ def upload(
     bucket cannot be used (with the next step), or a file is gone or changed since the export (OB303, named).
     """
     target = Bucket(s3, bucket)
-    found = ((entry, there) for entry, there in pairs(manifest, target.list(manifest.prefixes)) if entry is not None)
+    pairs = side_by_side(manifest, target.list(manifest.prefixes))
+    found = ((entry, there) for entry, there in pairs if entry is not None)
     return send(found, root, target, {}, report, workers)
 
 
@@ -91,7 +94,7 @@ def send(
         entry, there = pair
         return entry, *_place(target, root, entry, there, replaces.get(entry.key))
 
-    for entry, outcome, differences in pool.each(one, objects, workers):
+    for entry, outcome, differences in each(one, objects, workers, ahead=AHEAD, name="objects"):
         tally["objects"] += 1
         tally[outcome] += 1
         tally["bytes"] += entry.size if outcome is Outcome.SENT else 0

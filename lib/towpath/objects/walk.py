@@ -12,10 +12,11 @@ import apsw
 
 from towpath.checks import Progress, silent
 from towpath.errors import BadInput, WrongUse
-from towpath.objects import content, pool
+from towpath.objects import content
 from towpath.objects.content import ChangedWhileReadError, Content, below
 from towpath.objects.inventory import ADD_FILE, Inventory, index, key_of
-from towpath.objects.rules import KEY_BYTES, LINE_BREAKS, OBJECT_BYTES, Findings
+from towpath.objects.rules import AHEAD, KEY_BYTES, LINE_BREAKS, OBJECT_BYTES, Findings
+from towpath.streams.pool import each
 
 _PAGE = 1_000
 
@@ -206,7 +207,7 @@ def _digest(db: apsw.Connection, findings: Findings, root: bytes, report: Progre
             last = rows[-1][0]
 
     with db:
-        for number, key, found in pool.each(read, waiting(), workers):
+        for number, key, found in each(read, waiting(), workers, ahead=AHEAD, name="objects"):
             if isinstance(found, str):
                 findings.add(found[:5], key, found[6:])
                 continue

@@ -1,4 +1,4 @@
-"""Several requests under way at a time, results in order, never more waiting than a few for each connection."""
+"""Several items at a time, results in order, never more under way than a few for each worker."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-AHEAD = 2  # items handed out for each connection
 
 
-def each(work: Callable[[Item], Result], items: Iterable[Item], connections: int) -> Iterator[Result]:
-    """`work(item)` for every item, in the order of the items.
+def each(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, *, ahead: int, name: str = "pool"
+) -> Iterator[Result]:
+    """`work(item)` for every item, in the order of the items; `ahead` items are handed out for each worker.
 
     The first exception ends it: what is under way comes to its end, nothing new is started, and it is raised.
     """
-    pool = ThreadPoolExecutor(connections, thread_name_prefix="keys")
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
     under_way: deque[Future[Result]] = deque()
     try:
         for item in items:
             under_way.append(pool.submit(work, item))
-            if len(under_way) >= connections * AHEAD:
+            if len(under_way) >= workers * ahead:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
