@@ -90,7 +90,7 @@ class Meter:
         if self.unit == "bytes":
             text = f"{self.label}: {amount(self.done, self.unit)}"
         if self.total:
-            text += f" of {amount(self.total, self.unit)} ({100 * self.done / self.total:.0f} %)"
+            text += f" of {amount(self.total, self.unit)} ({min(100, 100 * self.done / self.total):.0f} %)"
         if self.rate:
             text += f", {amount(self.rate, self.unit)}/s"
         if self.reason:
@@ -101,7 +101,9 @@ class Meter:
 
     @property
     def shown(self) -> Shown:
-        """The state as a bar with its line."""
+        """The state as a bar with its line; nothing where there was nothing to do, which another line says."""
+        if self.ended is not None and not self.reason and not self.total and not self.done:
+            return Shown("", "")
         bar = ""
         if self.total or self.ended is not None:
             total = self.total or max(self.done, 1)

@@ -62,10 +62,12 @@ def _backup(source: apsw.Connection, draft: Path, report: Progress) -> str:
         try:
             source.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018 - starts the read transaction
             with copy.backup("main", source, "main") as backup:
+                copied = 0
                 while not backup.done:
-                    before = backup.remaining
                     backup.step(BACKUP_PAGES)
-                    report(abs(before - backup.remaining) if before else BACKUP_PAGES)
+                    done = backup.page_count - backup.remaining
+                    report(done - copied)
+                    copied = done
         finally:
             source.execute("ROLLBACK")
         copy.execute("PRAGMA journal_mode = DELETE").get  # noqa: B018

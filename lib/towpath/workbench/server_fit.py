@@ -13,18 +13,18 @@ import apsw
 
 from towpath.checks import Check, Progress, Severity, Verdict
 from towpath.errors import BadInput
-from towpath.fitting.account import fit
+from towpath.fitting.account import fit, same_names
 from towpath.fitting.adopt import Migrations, adopted, read_migrations
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.losses import losses
 from towpath.fitting.rules import RULES
 from towpath.fitting.shape import Shaped, shape
 from towpath.fitting.source import source_of
-from towpath.fitting.spec import ColumnRule, Fit, TableRule
 from towpath.fitting.violations import violations
 from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.convert import convert
 from towpath.postgresql.generated import Generated
+from towpath.postgresql.proving import prove
 from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.tables.conversion import Account, Conversion
 from towpath.tables.schema import Schema, reflect
@@ -32,15 +32,6 @@ from towpath.tables.virtual import FILLED, read_virtual
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
-
-
-def identity_of(generated: Generated) -> Fit:
-    """Every column to the column of its name, in its captured form."""
-    rules = []
-    for table in generated.tables:
-        columns = {column.name: ColumnRule(source=column.name) for column in table.columns if not column.computed}
-        rules.append(TableRule(table.source, table.name, columns))
-    return Fit(tuple(rules))
 
 
 def declared_by(statements: Sequence[str]) -> Schema:
@@ -76,8 +67,9 @@ class ServerFit:
     @cached_property
     def fitted(self) -> Fitted:
         """How the rows go into the target's tables."""
-        rules = identity_of(self.generated) if self.generated else self.bench.run.mapping.tables.fitted
-        return fit(source_of(self.catalog), self.target, rules)
+        source = source_of(self.catalog)
+        rules = same_names(source, self.target) if self.generated else self.bench.run.mapping.tables.fitted
+        return fit(source, self.target, rules)
 
     @cached_property
     def conversion(self) -> Conversion:
@@ -109,10 +101,7 @@ class ServerFit:
             run.check("FT300", "tables", "rows", none, told, not broken, "see the rows that FT301 to FT306 name")
         if self.generated is not None:
             run.judge(self.generated.findings(), POSTGRESQL, ["PG3"])
-            known = {(account.kind, account.name) for account in self.accounts}
-            lost = [f"{one.kind} {one.name}" for one in self.catalog.objects if (one.kind, one.name) not in known]
-            told = f"{len(known)} accounted for" + (f", not {', '.join(lost[:5])}" if lost else "")
-            run.check("TB322", "tables", self.catalog.database, f"{len(self.catalog.objects)} objects", told, not lost)
+            run.add(prove(self.generated, self.catalog))
         else:
             run.add(self._beside())
         told = f"{len(fitted.sources)} source columns, {len(fitted.targets)} target columns"
