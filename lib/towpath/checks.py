@@ -46,6 +46,12 @@ class Rule:
     advice: str  # what to do next, one sentence
     choices: tuple[str, ...] = ()  # the decisions that answer it (severity DECIDE)
     lossy: tuple[str, ...] = ()  # those of them that lose or leave something: they need a waiver too
+    loses: str = ""  # what such an answer loses, for the person who signs the waiver
+
+    @property
+    def default(self) -> str:
+        """The answer that is proposed: the first that loses nothing, "" if each loses something.  Never taken unasked."""
+        return next((choice for choice in self.choices if choice not in self.lossy), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "postgresql",
         "show",
         "runs.attempt",
+        "runs.rules",
+        "plan.rules",
     },
     "cli": {"checks", "errors", "signing", "plan", "runs", "local"},
     "__main__": {"cli"},

@@ -13,7 +13,8 @@ import pytest
 from helpers import markdown
 
 import towpath
-from towpath.checks import Rule
+from towpath.checks import Rule, Severity
+from towpath.workbench.registry import registry
 
 PAGE = markdown.ROOT / "docs" / "checks.md"
 HEADER = ("code", "title", "severity", "what it looks for", "what to do")
@@ -51,6 +52,21 @@ def test_no_two_rules_share_a_code() -> None:
     assert len(counted) > 130
 
 
+def test_the_registry_knows_the_rules_of_every_room() -> None:
+    assert {code: entry.rule for code, entry in registry().items()} == RULES
+    rooms = {path.parent.name for path in LIB.glob("*/*.py")}
+    assert {entry.room for entry in registry().values()} <= rooms
+
+
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_a_rule_says_what_its_answers_lose(code: str) -> None:
+    rule = RULES[code]
+    assert set(rule.lossy) <= set(rule.choices)
+    assert bool(rule.choices) == (rule.severity is Severity.DECIDE)
+    assert bool(rule.loses) == bool(rule.lossy)
+    assert rule.default not in rule.lossy
+
+
 def test_each_code_has_exactly_one_row() -> None:
     assert Counter(row[0] for row in ROWS) == Counter(list(RULES))
 
@@ -71,8 +87,10 @@ def test_a_row_says_what_its_rule_says(code: str) -> None:
     assert what_to_do.startswith(rule.advice)
     if rule.choices:
         assert f"decide: {', '.join(rule.choices)}" in what_to_do
+        assert f"; default: {rule.default or 'none'}" in what_to_do
     if rule.lossy:
         assert f"(needs a waiver: {', '.join(rule.lossy)})" in what_to_do
+        assert what_to_do.endswith(f"; loses: {rule.loses}")
 
 
 def test_every_code_in_the_library_is_a_rule() -> None:

@@ -13,8 +13,10 @@ SAMPLES = 5  # keys named in one finding
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
 
 
-def _rule(code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "") -> Rule:
-    return Rule(code, "tables", title, severity, advice, tuple(choices.split()), tuple(lossy.split()))
+def _rule(
+    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
+) -> Rule:
+    return Rule(code, "tables", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
 
 
 RULES: dict[str, Rule] = {
@@ -77,6 +79,7 @@ RULES: dict[str, Rule] = {
             "leave: the application inserts them itself, after the move",
             "leave",
             "leave",
+            "the certainty that these rows are in the target: the application must insert them",
         ),
         _rule(
             "FT114",
@@ -92,6 +95,7 @@ RULES: dict[str, Rule] = {
             "use a conversion that keeps them, or accept the loss",
             "accept",
             "accept",
+            "the digits, the fraction or the zone that the conversion has no room for",
         ),
         _rule("FT202", "values that the conversion has no form for", _REFUSE, "correct them, or convert otherwise"),
         _rule(
@@ -107,10 +111,35 @@ RULES: dict[str, Rule] = {
             "accept: the target gets NULL, or the rule's default",
             "accept",
             "accept",
+            "the value that was looked up: NULL or the default stands for it",
         ),
-        _rule("FT205", "values of a dropped column", _DECIDE, "drop says it in mapping.yaml", "drop", "drop"),
-        _rule("FT206", "rows that no rule takes", _DECIDE, "rows says it in mapping.yaml", "park", "park"),
-        _rule("FT207", "rows of a table that stays behind", _DECIDE, "left says it in mapping.yaml", "leave", "leave"),
+        _rule(
+            "FT205",
+            "values of a dropped column",
+            _DECIDE,
+            "drop says it in mapping.yaml",
+            "drop",
+            "drop",
+            "the values of the column",
+        ),
+        _rule(
+            "FT206",
+            "rows that no rule takes",
+            _DECIDE,
+            "rows says it in mapping.yaml",
+            "park",
+            "park",
+            "the rows, which stay in the record as parked",
+        ),
+        _rule(
+            "FT207",
+            "rows of a table that stays behind",
+            _DECIDE,
+            "left says it in mapping.yaml",
+            "leave",
+            "leave",
+            "the rows of the table, which stay in the source",
+        ),
         _rule(
             "FT208",
             "rows of a joined table that no row takes",
@@ -118,6 +147,7 @@ RULES: dict[str, Rule] = {
             "leave: they belong to no row that moves",
             "leave",
             "leave",
+            "the rows of the joined table, which stay in the source",
         ),
         _rule("FT209", "NULLs that the rule's default replaces", _NOTE, "nothing: mapping.yaml gives the value"),
         _rule(

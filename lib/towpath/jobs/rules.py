@@ -15,8 +15,10 @@ SAMPLES = 20  # ids named in one finding
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
 
 
-def _rule(code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "") -> Rule:
-    return Rule(code, "jobs", title, severity, advice, tuple(choices.split()), tuple(lossy.split()))
+def _rule(
+    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
+) -> Rule:
+    return Rule(code, "jobs", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
 
 
 RULES: dict[str, Rule] = {
@@ -64,6 +66,7 @@ RULES: dict[str, Rule] = {
             "look at the message; park keeps its bytes in the record",
             "park",
             "park",
+            "the message as a job: its bytes stay in the record",
         ),
         _rule(
             "JO202",
@@ -72,6 +75,7 @@ RULES: dict[str, Rule] = {
             "let a worker finish it before the move; park keeps its bytes in the record, nobody opens them",
             "park",
             "park",
+            "the job: its bytes stay in the record, and nobody runs it",
         ),
         _rule(
             "JO203",
@@ -80,6 +84,7 @@ RULES: dict[str, Rule] = {
             "drain first; send is what Celery does when the visibility time-out ends: the job may run a second time",
             "send park",
             "park",
+            "the job, unless the worker that holds it finishes it",
         ),
         _rule(
             "JO204",
@@ -94,6 +99,7 @@ RULES: dict[str, Rule] = {
             "send hands it over, and the consumer sends it on once a day; park leaves it to you",
             "send park",
             "park",
+            "the job, unless somebody sends it from the record when it is due",
         ),
         _rule(
             "JO206",
@@ -102,6 +108,7 @@ RULES: dict[str, Rule] = {
             "let a worker finish it before the move, or put what is long into R2 and name it in the job",
             "park",
             "park",
+            "the job: its bytes stay in the record",
         ),
         _rule("JO207", "job has expired: no worker would run it", _NOTE, "nothing: it counts as done, as in Celery"),
         _rule(
@@ -111,6 +118,7 @@ RULES: dict[str, Rule] = {
             "let a worker finish it before the move; send hands over the job with what shall follow in its body",
             "send park",
             "send park",
+            "send: what shall follow after the job; park: the job as well",
         ),
         _rule(
             "JO209",
@@ -119,6 +127,7 @@ RULES: dict[str, Rule] = {
             "teach the Worker the task; send lets it end in the dead-letter queue",
             "send park",
             "send park",
+            "send: the job ends in the dead-letter queue; park: it stays in the record",
         ),
         _rule(
             "JO210",

@@ -61,8 +61,10 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _rule(code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "") -> Rule:
-    return Rule(code, "keys", title, severity, advice, tuple(choices.split()), tuple(lossy.split()))
+def _rule(
+    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
+) -> Rule:
+    return Rule(code, "keys", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
 
 
 RULES: dict[str, Rule] = {
@@ -137,6 +139,7 @@ RULES: dict[str, Rule] = {
             "the rule in mapping.yaml is the decision; accept the number in waivers.yaml",
             "drop",
             "drop",
+            "the keys, which stay in Redis",
         ),
         _rule(
             "KE207",

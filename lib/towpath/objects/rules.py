@@ -22,8 +22,10 @@ NAMED = 100  # findings of one refusing rule that are named one by one; the rest
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
 
 
-def _rule(code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "") -> Rule:
-    return Rule(code, "objects", title, severity, advice, tuple(choices.split()), tuple(lossy.split()))
+def _rule(
+    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
+) -> Rule:
+    return Rule(code, "objects", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
 
 
 RULES: dict[str, Rule] = {
@@ -38,6 +40,7 @@ RULES: dict[str, Rule] = {
             "stop the program that made it, or skip it",
             "skip",
             "skip",
+            "nothing but the name: it has no content",
         ),
         _rule(
             "OB103",
@@ -45,7 +48,15 @@ RULES: dict[str, Rule] = {
             _REFUSE,
             "copy its target below the root, or remove the link and correct the rows that use it",
         ),
-        _rule("OB104", "symbolic link leads nowhere", _DECIDE, "restore its target, or skip it", "skip", "skip"),
+        _rule(
+            "OB104",
+            "symbolic link leads nowhere",
+            _DECIDE,
+            "restore its target, or skip it",
+            "skip",
+            "skip",
+            "the name of the link: its content was gone before",
+        ),
         _rule(
             "OB105",
             "symbolic link inside the root: a bucket has no links",
@@ -53,6 +64,7 @@ RULES: dict[str, Rule] = {
             "follow copies the content under the link's name; skip leaves that name out",
             "follow skip",
             "skip",
+            "the second name; the content is copied under its own",
         ),
         _rule(
             "OB106",
@@ -61,6 +73,7 @@ RULES: dict[str, Rule] = {
             "remove the link, or skip it",
             "skip",
             "skip",
+            "the second name of the directory",
         ),
         _rule("OB107", "name is not UTF-8", _REFUSE, "rename it, and correct the rows that use it"),
         _rule("OB108", "key is longer than 1,024 bytes", _REFUSE, "shorten the path, and correct the rows that use it"),
@@ -113,6 +126,7 @@ RULES: dict[str, Rule] = {
             "restore the file; keep leaves the row as it is, without a file",
             "keep",
             "keep",
+            "the file that the row names, which was gone before",
         ),
         _rule(
             "OB202",
@@ -121,6 +135,7 @@ RULES: dict[str, Rule] = {
             "copy moves it all the same; skip leaves it behind",
             "copy skip",
             "skip",
+            "the files, which stay behind",
         ),
         _rule(
             "OB203",
@@ -141,6 +156,7 @@ RULES: dict[str, Rule] = {
             "correct the row; keep leaves it as it is, and it will not find its object",
             "keep",
             "keep",
+            "the way from the row to its file",
         ),
         _rule("OB206", "file that several rows name", _NOTE, "look whether deleting one of the rows deletes the file"),
         # upload and delta

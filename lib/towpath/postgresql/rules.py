@@ -10,8 +10,10 @@ from towpath.checks import Rule, Severity
 REFUSE, DECIDE, WARN, NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
 
 
-def _rule(code: str, severity: Severity, title: str, advice: str, choices: str = "", lossy: str = "") -> Rule:
-    return Rule(code, "tables", title, severity, advice, tuple(choices.split()), tuple(lossy.split()))
+def _rule(
+    code: str, severity: Severity, title: str, advice: str, choices: str = "", lossy: str = "", loses: str = ""
+) -> Rule:
+    return Rule(code, "tables", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
 
 
 _RENAME = "rename one of them in the source"
@@ -39,8 +41,24 @@ _DECLARED = (
     _rule("PG117", WARN, "text that ignores capitals (citext)", "D1 compares bytes, NOCASE folds A to Z only"),
     _rule("PG118", WARN, "extension", "nothing of it is in D1: look what the application uses"),
     _rule("PG119", NOTE, "source is a replica", "nothing: rows that it has not replayed yet come with the delta"),
-    _rule("PG120", DECIDE, "foreign table: its rows are elsewhere", "move them from where they are", "leave", "leave"),
-    _rule("PG121", DECIDE, "large objects: they are outside of all tables", "move them to R2", "leave", "leave"),
+    _rule(
+        "PG120",
+        DECIDE,
+        "foreign table: its rows are elsewhere",
+        "move them from where they are",
+        "leave",
+        "leave",
+        "the rows of the foreign table, which stay where they are",
+    ),
+    _rule(
+        "PG121",
+        DECIDE,
+        "large objects: they are outside of all tables",
+        "move them to R2",
+        "leave",
+        "leave",
+        "the large objects, which stay in PostgreSQL",
+    ),
     _rule("PG122", NOTE, "partitioned table", "nothing: it moves as one table"),
     _rule("PG123", WARN, "rewrite rule", _APPLICATION),
     _rule("PG124", NOTE, "table without a primary key", "nothing: it is proved as a multiset; give it a key later"),
@@ -59,7 +77,15 @@ _VALUES = (
     _rule("PG202", WARN, "infinite numbers", "D1 answers null for them in JSON; of numeric they are texts"),
     _rule("PG203", WARN, "dates that are infinite, BC or beyond 9999", "SQLite's date functions do not read them"),
     _rule("PG204", WARN, "decimals with more digits than a double", "they arrive as text; never make numbers of them"),
-    _rule("PG205", DECIDE, "arrays whose index does not begin at 1", "JSON has no bounds", "forget", "forget"),
+    _rule(
+        "PG205",
+        DECIDE,
+        "arrays whose index does not begin at 1",
+        "JSON has no bounds",
+        "forget",
+        "forget",
+        "the index at which each array begins",
+    ),
     _rule("PG206", WARN, "numbers in JSON beyond a double", "JavaScript rounds them: read them as text"),
     _rule("PG207", WARN, "integers beyond ±2^53 in PostgreSQL", "JavaScript rounds them: read them as text"),
     _rule("PG208", WARN, "rows whose reference leads nowhere", "correct them: D1 enforces every reference"),

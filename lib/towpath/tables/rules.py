@@ -12,9 +12,15 @@ REFUSE, DECIDE, WARN, NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Se
 
 
 def _rule(
-    code: str, severity: Severity, title: str, advice: str, choices: tuple[str, ...] = (), lossy: tuple[str, ...] = ()
+    code: str,
+    severity: Severity,
+    title: str,
+    advice: str,
+    choices: tuple[str, ...] = (),
+    lossy: tuple[str, ...] = (),
+    loses: str = "",
 ) -> Rule:
-    return Rule(code, "tables", title, severity, advice, choices, lossy)
+    return Rule(code, "tables", title, severity, advice, choices, lossy, loses)
 
 
 DROP = ("drop",)
@@ -35,10 +41,22 @@ _LIMITS = (
     _rule("TB106", REFUSE, "database is larger than the plan allows", "take the paid plan, or split it by tenant"),
     _rule("TB107", REFUSE, "statement is longer than D1 takes", "shorten the CREATE statement in the source"),
     _rule(
-        "TB108", DECIDE, "calls a function that D1 has not", "rewrite it in the source without the function", DROP, DROP
+        "TB108",
+        DECIDE,
+        "calls a function that D1 has not",
+        "rewrite it in the source without the function",
+        DROP,
+        DROP,
+        "the object that calls it, which the new application must do without",
     ),
     _rule(
-        "TB109", DECIDE, "virtual table that D1 cannot have", "replace it by FTS5 in the new application", DROP, DROP
+        "TB109",
+        DECIDE,
+        "virtual table that D1 cannot have",
+        "replace it by FTS5 in the new application",
+        DROP,
+        DROP,
+        "the virtual table and what can be found through it",
     ),
     _rule(
         "TB110",
@@ -52,9 +70,23 @@ _LIMITS = (
     ),
     _rule("TB112", NOTE, "source stores text as UTF-16", "nothing: D1 stores the same characters as UTF-8"),
     _rule(
-        "TB113", DECIDE, "foreign key to columns that are not unique", "make the parent's columns UNIQUE", DROP, DROP
+        "TB113",
+        DECIDE,
+        "foreign key to columns that are not unique",
+        "make the parent's columns UNIQUE",
+        DROP,
+        DROP,
+        "the foreign key: nothing keeps new rows from naming no parent",
     ),
-    _rule("TB114", DECIDE, "foreign key to a table that is not there", "create the parent table", DROP, DROP),
+    _rule(
+        "TB114",
+        DECIDE,
+        "foreign key to a table that is not there",
+        "create the parent table",
+        DROP,
+        DROP,
+        "the foreign key: nothing keeps new rows from naming no parent",
+    ),
     _rule(
         "TB115",
         REFUSE,
@@ -68,8 +100,17 @@ _LIMITS = (
         "fill moves its rows like those of any table; or drop it and fill it in the new application",
         ("fill", "drop"),
         DROP,
+        "the rows of the virtual table, until the application fills it again",
     ),
-    _rule("TB117", DECIDE, "view or trigger that does not run", "correct or remove it in the source", DROP, DROP),
+    _rule(
+        "TB117",
+        DECIDE,
+        "view or trigger that does not run",
+        "correct or remove it in the source",
+        DROP,
+        DROP,
+        "the view or trigger, which did not run in the source either",
+    ),
 )
 
 _VALUES = (
@@ -90,6 +131,7 @@ _VALUES = (
         "null empties the reference (where a column of it may be NULL), park keeps the row back in the record",
         ("null", "park"),
         ("null", "park"),
+        "null: what the reference named; park: the rows themselves, which stay in the record",
     ),
     _rule("TB204", WARN, "text holding NUL", "length(), LIKE and quote() stop at the NUL: look how it is read"),
     _rule("TB205", WARN, "infinite numbers", "D1 answers null for them in JSON: read them by quote() or a CASE"),
