@@ -45,6 +45,7 @@ class Overview:
     opened: str
     verdict: Verdict
     sentence: str
+    phases: tuple[str, ...]  # of the runbook, then those that ran and are none of it
     attempts: tuple[Attempt, ...]  # in the order in which they were started
     newest: tuple[Attempt, ...]  # of each phase, in the runbook's order
     not_run: tuple[str, ...]
@@ -116,6 +117,7 @@ def read_overview(folder: Path) -> Overview:
         opened=str(head.get("opened", "")),
         verdict=verdict,
         sentence=sentence,
+        phases=tuple(order),
         attempts=attempts,
         newest=newest,
         not_run=not_run,
@@ -129,7 +131,8 @@ def _over_all(newest: Sequence[Attempt], not_run: Sequence[str], problems: Seque
     for verdict, word in ((Verdict.FAIL, "failed"), (Verdict.INCOMPLETE, "did not come to its end")):
         first = next((a for a in newest if a.verdict is verdict), None)
         if first is not None:
-            return verdict, f"{first.stem} {word}{': ' + first.reason if first.reason else ''}."
+            reason = first.reason.removeprefix(f"{first.stem}: ").rstrip(".")
+            return verdict, f"{first.stem} {word}{': ' + reason if reason else ''}."
     if problems:
         more = f" ({len(problems) - 1} more below)" if len(problems) > 1 else ""
         return Verdict.INCOMPLETE, f"The record does not hold together: {problems[0]}{more}."

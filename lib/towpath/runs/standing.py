@@ -88,4 +88,4 @@ def _sentence(rows: list[tuple[str, str]]) -> str:
     if len(states) == 1 and next(iter(states)).startswith(SIGNED):
         return f"every attempt is {next(iter(states))}"
     odd = next((row for row in rows if not row[1].startswith(SIGNED)), rows[0])
-    return f"{odd[0]}: {odd[1]}; see Signatures below"
+    return f"{odd[0]}: {odd[1]}"
