@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+WANTS_DECISION, WANTS_WAIVER = "a decision: ", "a waiver"  # how `expected` begins, or is, where one is missing
+SOON = 30  # days before its last day in which a waiver is a warning
+
 
 class Verdict(StrEnum):
     """The verdict of one check or of a whole phase."""
@@ -50,7 +53,7 @@ class Rule:
 
     @property
     def default(self) -> str:
-        """The answer that is proposed: the first that loses nothing, "" if each loses something.  Never taken unasked."""
+        """The answer that is proposed, never taken unasked: the first that loses nothing, "" if each does."""
         return next((choice for choice in self.choices if choice not in self.lossy), "")
 
 
@@ -102,6 +105,17 @@ class Check:
     verdict: Verdict
     next: str = ""
     keys: tuple[str, ...] = ()
+    count: int = 0  # what the finding counted; 0 where the check judges no finding
+
+    @property
+    def undecided(self) -> bool:
+        """True for a finding that mapping.yaml must answer and does not."""
+        return self.verdict is Verdict.FAIL and self.expected.startswith(WANTS_DECISION)
+
+    @property
+    def unwaived(self) -> bool:
+        """True for a decided finding whose loss nobody has accepted."""
+        return self.verdict is Verdict.FAIL and self.expected == WANTS_WAIVER
 
     def row(self) -> dict[str, Any]:
         """The check as plain data for result.json."""
@@ -196,8 +210,10 @@ def judge(
                 verdict=verdict,
                 next=step,
                 keys=finding.samples,
+                count=finding.count,
             )
         )
+    out.checks += ending([item for item in used if isinstance(item, Waiver)], today)
     everything: list[Decision | Waiver] = [*decisions, *waivers]
     out.checks += _unused([item for item in everything if item not in used])
     return out
@@ -210,9 +226,9 @@ def _rule_verdict(rule: Rule, finding: Finding, decision: Decision | None) -> tu
         choices = ", ".join(rule.choices)
         if decision is None:
             step = f"add a decision for {finding.code} {finding.object} to mapping.yaml ({choices}): {rule.advice}"
-            return Verdict.FAIL, f"a decision: {choices}", step
+            return Verdict.FAIL, f"{WANTS_DECISION}{choices}", step
         if decision.do not in rule.choices:
-            return Verdict.FAIL, f"a decision: {choices}", f"mapping.yaml says {decision.do!r}; allowed: {choices}"
+            return Verdict.FAIL, f"{WANTS_DECISION}{choices}", f"mapping.yaml says {decision.do!r}; allowed: {choices}"
         return Verdict.PASS, f"decided: {decision.do}", ""
     return (Verdict.WARN if rule.severity is Severity.WARN else Verdict.PASS), "reported", rule.advice
 
@@ -220,13 +236,30 @@ def _rule_verdict(rule: Rule, finding: Finding, decision: Decision | None) -> tu
 def _waived(finding: Finding, waiver: Waiver | None, today: dt.date) -> tuple[Verdict, str, str]:
     name = f"{finding.code} {finding.object}"
     if waiver is None:
-        return Verdict.FAIL, "a waiver", f"add a waiver for {name} with count {finding.count} to waivers.yaml"
+        return Verdict.FAIL, WANTS_WAIVER, f"add a waiver for {name} with count {finding.count} to waivers.yaml"
     if waiver.count not in (None, finding.count):
         step = f"waivers.yaml accepts {waiver.count}, the source holds {finding.count}: look at {name} again"
         return Verdict.FAIL, f"waived: exactly {waiver.count}", step
     if waiver.expires < today:
         return Verdict.FAIL, f"a waiver valid on {today}", f"the waiver for {name} expired on {waiver.expires}"
     return Verdict.WAIVED, f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}", ""
+
+
+def ending(waivers: Iterable[Waiver], today: dt.date) -> list[Check]:
+    """A warning for each waiver whose last day is near, the first to end first."""
+    near = [one for one in waivers if 0 <= (one.expires - today).days < SOON]
+    return [
+        Check(
+            code="PL015",
+            surface="plan",
+            object=f"{one.code} {one.object}",
+            expected=f"valid for {SOON} days more",
+            found=f"{one.owner} accepted it until {one.expires}: {(one.expires - today).days} days more",
+            verdict=Verdict.WARN,
+            next=f"ask {one.owner} before that day: a phase that runs later fails",
+        )
+        for one in sorted(near, key=lambda one: (one.expires, one.code, one.object))
+    ]
 
 
 def _unused(leftover: Sequence[Decision | Waiver]) -> list[Check]:

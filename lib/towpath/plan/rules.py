@@ -25,5 +25,6 @@ RULES: dict[str, Rule] = dict(
         _rule("PL012", "target is not the approved one", "look at the target, then approve its fingerprint"),
         _rule("PL013", "approval names another plan", "read the plan as it is now, then approve its hash"),
         _rule("PL014", "decision for no known rule", "use a code and an answer from docs/checks.md"),
+        _rule("PL015", "waiver that ends soon", "ask its owner before its last day", Severity.WARN),
     )
 )

@@ -6,6 +6,7 @@ from towpath import objects
 from towpath.checks import Comparison, Progress
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
+from towpath.workbench.accepted import accepted_losses
 from towpath.workbench.workbench import Workbench
 
 
@@ -39,8 +40,9 @@ def around_the_rows(bench: Workbench) -> None:
 
 
 def closure(bench: Workbench) -> None:
-    """Rows read back from D1 against keys listed from R2: what an application will find."""
+    """Rows read back from D1 against keys listed from R2: what an application will find; and what was given up."""
     state = bench.state
+    accepted_losses(bench)
     bucket = objects.Bucket(bench.s3, bench.params.r2_bucket)
     keys = (found.key for found in bucket.list(state.objects.prefixes))
     bench.run.add(objects.target_closure(bench.target_references(), keys, state.decided, bench.params.r2_bucket))
