@@ -73,7 +73,7 @@ def compare(
 def _table(
     pool: ThreadPoolExecutor, d1: D1, entry: TableEntry, relation: Relation, snapshot: apsw.Connection, report: Progress
 ) -> TableResult:
-    different = sorted(_different_pages(pool, d1, entry, relation.arriving(), report))
+    different = sorted(different_pages(pool, d1, entry, relation.arriving(), report))
     pages = [entry.pages[number] for number in different]
     found = opened.unnamed_rows(d1, relation) if len(entry.pages) > 1 else []  # a single page holds every row
     kinds = Counter(difference.kind for difference in found)
@@ -96,9 +96,10 @@ def _table(
     return TableResult(entry, count, len(pages), tuple(found), dict(kinds), unexplained)
 
 
-def _different_pages(
+def different_pages(
     pool: ThreadPoolExecutor, d1: D1, entry: TableEntry, relation: Relation, report: Progress
 ) -> Iterator[int]:
+    """The numbers of the pages that the target does not hold as the manifest says, in any order."""
     waiting: dict[Future[bool], int] = {}
 
     def settle(until: int) -> Iterator[int]:

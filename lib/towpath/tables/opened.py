@@ -16,6 +16,7 @@ import apsw
 from towpath.checks import Difference
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.errors import D1Error
+from towpath.sensitive import digest
 from towpath.tables.canonical import PIECE_BYTES
 from towpath.tables.keys import key_expression, key_literal, key_shown
 from towpath.tables.literals import concat
@@ -24,6 +25,7 @@ from towpath.tables.schema import quoted
 
 ROWS_AT_ONCE = 2_000  # rows a request when a page is opened; fewer when an answer is too long
 SHOWN = 160  # characters of a value in a difference
+_KINDS = {"i": "integer", "r": "real", "t": "text", "b": "blob"}
 
 
 def cell(value: str) -> str:
@@ -40,12 +42,13 @@ def rows_sql(relation: Relation, low: str | None, high: str | None) -> str:
     columns = {column: f"c{number}" for number, column in enumerate(relation.columns)}
     if len(columns) < MOST_COLUMNS:
         which = relation.named(columns, low, high, f"{key} AS k, ")
-        return f"SELECT k, {_joined(columns.values())} FROM ({which})"
-    cells = _joined(relation.value(column) for column in columns)
+        return f"SELECT k, {joined(columns.values())} FROM ({which})"
+    cells = joined(relation.value(column) for column in columns)
     return f"SELECT {key}, {cells} FROM {quoted(relation.name)}{relation.where(low, high)}{relation.order}"
 
 
-def _joined(values: Iterable[str]) -> str:
+def joined(values: Iterable[str]) -> str:
+    """SQL for the cells of a row, joined by `|`."""
     parts: list[str] = []
     for value in values:
         parts += ["'|'"] if parts else []
@@ -122,14 +125,16 @@ def differences(
     relation: Relation, expected: Iterable[tuple[str, str]], found: Iterable[tuple[str, str]]
 ) -> list[Difference]:
     """What differs between two readings of the same rows, named by key and column."""
-    left = {key: _normal(cells) for key, cells in expected}
-    right = {key: _normal(cells) for key, cells in found}
+    left = {key: normal(cells) for key, cells in expected}
+    right = {key: normal(cells) for key, cells in found}
     out: list[Difference] = []
     if relation.is_multiset:
         left, right = _without_equal_rows(left, right)
     for key, cells in left.items():
         if key not in right:
-            out.append(Difference(relation.name, key_shown(key), "", "missing", _row(relation, cells), "no row"))
+            out.append(
+                Difference(relation.name, key_shown(relation, key), "", "missing", row_shown(relation, cells), "no row")
+            )
         elif right[key] != cells:
             out += _cells(relation, key, cells, right[key])
     for key, cells in right.items():
@@ -139,10 +144,10 @@ def differences(
 
 
 def _extra(relation: Relation, key: str, cells: str) -> Difference:
-    return Difference(relation.name, key_shown(key), "", "extra", "no row", _row(relation, cells))
+    return Difference(relation.name, key_shown(relation, key), "", "extra", "no row", row_shown(relation, cells))
 
 
-def _normal(cells: str) -> str:
+def normal(cells: str) -> str:
     """The cells with every real as Python writes it: two versions of SQLite may print one double with other digits."""
     if "r" not in cells:
         return cells
@@ -174,22 +179,29 @@ def _cells(relation: Relation, key: str, expected: str, found: str) -> Iterator[
     for column, left, right in pairs:
         if left != right:
             start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(left)) // 2
-            show = partial(shown, start=max(0, start - SHOWN // 4))
-            yield Difference(relation.name, key_shown(key), column, "changed", show(left), show(right))
+            show = partial(shown, start=max(0, start - SHOWN // 4), hidden=relation.hides(column))
+            yield Difference(relation.name, key_shown(relation, key), column, "changed", show(left), show(right))
 
 
-def _row(relation: Relation, cells: str) -> str:
-    parts = (f"{c}={shown(cell)}" for c, cell in zip(relation.columns, cells.split("|"), strict=True))
+def row_shown(relation: Relation, cells: str) -> str:
+    """A whole row for people."""
+    pairs = zip(relation.columns, cells.split("|"), strict=True)
+    parts = (f"{column}={shown(cell, hidden=relation.hides(column))}" for column, cell in pairs)
     return ", ".join(parts)[: SHOWN * 2]
 
 
-def shown(cell: str, start: int = 0) -> str:
-    """A cell for people: storage class and value; of a long one the part from byte `start` on, and its length."""
+def shown(cell: str, start: int = 0, *, hidden: bool = False) -> str:
+    """A cell for people: storage class and value; of a long one the part from byte `start` on, and its length.
+
+    Of a `hidden` one no part: its digest.
+    """
     kind, data = cell[0], cell[1:]
     if kind == "n":
         return "NULL"
+    if hidden:
+        return f"{_KINDS[kind]} {digest(data.encode() if kind in 'ir' else bytes.fromhex(data))}"
     if kind in "ir":
-        return f"{'integer' if kind == 'i' else 'real'} {data}"
+        return f"{_KINDS[kind]} {data}"
     value = bytes.fromhex(data)
     cut = len(value) > SHOWN
     part = value[start : start + SHOWN] if cut else value

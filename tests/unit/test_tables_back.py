@@ -1,0 +1,177 @@
+"""The way back into the file: what stays as it was, what stands in the way, and what a cut leaves."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from helpers.carry import Carried, carry, make_source, prepare
+
+from towpath.checks import Decision
+from towpath.cloudflare.d1 import D1
+from towpath.errors import BadInput, CannotFinish
+from towpath.tables.back import carry_back, target_sequences, value_of
+from towpath.tables.compare import compare
+from towpath.tables.export import Exporter
+from towpath.tables.written import against_source, find_written
+
+SCHEMA = """
+CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
+CREATE TABLE task (id INTEGER PRIMARY KEY, person_id INTEGER REFERENCES person (id), title TEXT,
+    length INTEGER AS (octet_length(title)) STORED);
+CREATE TABLE label (word TEXT PRIMARY KEY NOT NULL, note);
+CREATE TABLE log (what TEXT);
+CREATE TRIGGER task_changed AFTER UPDATE ON task BEGIN INSERT INTO log VALUES ('task ' || new.id); END;
+INSERT INTO person VALUES (1, 'Ann'), (2, 'Bob');
+INSERT INTO task VALUES (1, 1, 'one'), (2, 99, 'nobody''s'), (3, 98, 'nobody''s either');
+INSERT INTO label VALUES ('a', 1), ('b', 2.5), ('c', NULL);
+"""
+EMPTIED = [Decision("TB203", "task.person_id", "null", "the people are gone")]
+PARKED = [Decision("TB203", "task.person_id", "park", "the people are gone")]
+
+
+def moved(folder: Path, d1: D1, decisions: list[Decision], script: str = SCHEMA) -> Carried:
+    """A source that was carried to the target."""
+    make_source(folder / "s.sqlite", script).close()
+    return carry(folder / "s.sqlite", folder / "0", d1, decisions)
+
+
+def snapshot(state: Carried, folder: Path, decisions: list[Decision]) -> Exporter:
+    """The source as it is now."""
+    return prepare(state.source, folder, decisions)[0]
+
+
+def back(state: Carried, folder: Path, decisions: list[Decision]) -> int:
+    """All of the way back; proved."""
+    now = snapshot(state, folder / "now", decisions)
+    written = find_written(state.d1, state.manifest, state.exporter)
+    todo, conflicts = against_source(state.manifest, state.exporter, now, written)
+    assert not conflicts
+    done = carry_back(state.source, now, todo, target_sequences(state.d1, now.schema.sequences))
+    after, made = prepare(state.source, folder / f"after-{done}", decisions)
+    found = compare(state.d1, made, after.db, after.relations)
+    assert found.equal, found.differences
+    return done
+
+
+def rows(state: Carried, sql: str) -> list[tuple[object, ...]]:
+    """What the source holds."""
+    with closing(apsw.Connection(str(state.source))) as db:
+        return [tuple(row) for row in db.execute(sql)]
+
+
+def test_only_what_changed_is_written_and_an_emptied_reference_stays_in_the_source(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED)
+    d1.batch(["UPDATE task SET title = 'new' WHERE id = 2", "INSERT INTO person (name) VALUES ('Cy')"])
+    d1.batch(["UPDATE task SET person_id = 3 WHERE id = 3", "DELETE FROM task WHERE id = 1"])
+    d1.batch(["DELETE FROM log"])  # the target's own trigger fired; the source's must not
+    assert back(state, tmp_path, EMPTIED) == 4
+    assert rows(state, "SELECT * FROM task") == [(2, 99, "new", 3), (3, 3, "nobody's either", 15)]
+    assert rows(state, "SELECT * FROM log") == []
+    assert rows(state, "SELECT * FROM sqlite_sequence") == [("person", 3)]
+    assert back(state, tmp_path / "again", EMPTIED) == 0, "it is there already"
+
+
+def test_a_row_that_stayed_behind_keeps_its_key(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, PARKED)
+    d1.batch(["INSERT INTO task (id, title) VALUES (2, 'another'), (4, 'new')"])
+    now = snapshot(state, tmp_path / "now", PARKED)
+    found = against_source(state.manifest, state.exporter, now, find_written(d1, state.manifest, state.exporter))[1]
+    assert [(one.table, one.key, one.why) for one in found] == [("task", "2", "a row that stayed behind has this key")]
+
+
+def test_a_source_that_was_written_to_is_a_conflict(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED)
+    with closing(apsw.Connection(str(state.source))) as db:
+        db.execute("UPDATE person SET name = 'Anna' WHERE id = 1")
+    now = snapshot(state, tmp_path / "now", EMPTIED)
+    found = against_source(state.manifest, state.exporter, now, find_written(d1, state.manifest, state.exporter))[1]
+    assert [(one.table, one.key, one.why) for one in found] == [
+        ("person", "1", "the source was written to after the cutover")
+    ]
+
+
+def test_a_row_keeps_its_rowid(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED)
+    before = rows(state, "SELECT rowid, word FROM label")
+    d1.batch(["UPDATE label SET note = x'00ff' WHERE word = 'a'", "UPDATE label SET note = '5' WHERE word = 'c'"])
+    assert back(state, tmp_path, EMPTIED) == 2
+    assert rows(state, "SELECT rowid, word FROM label ORDER BY word") == before
+    assert rows(state, "SELECT note FROM label ORDER BY word") == [(b"\x00\xff",), (2.5,), ("5",)]
+
+
+def test_unique_values_change_places(tmp_path: Path, d1: D1) -> None:
+    script = SCHEMA + "CREATE UNIQUE INDEX one_name ON person (name);"
+    state = moved(tmp_path, d1, EMPTIED, script)
+    d1.batch([f"UPDATE person SET name = '{name}' WHERE id = {id}" for id, name in ((1, "x"), (2, "Ann"), (1, "Bob"))])
+    assert back(state, tmp_path, EMPTIED) == 2
+    assert rows(state, "SELECT id, name FROM person") == [(1, "Bob"), (2, "Ann")]
+
+
+def test_text_that_is_no_text_and_text_with_nul(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED)
+    d1.batch(["UPDATE label SET note = CAST(x'ff41' AS TEXT) WHERE word = 'a'"])
+    d1.batch(["UPDATE label SET note = 'a' || char(0) || 'b' WHERE word = 'b'"])
+    d1.batch(["INSERT INTO label VALUES ('d', 9e999), ('e', 9007199254740993), ('', '')"])
+    assert back(state, tmp_path, EMPTIED) == 5
+    seen = "SELECT word, typeof(note), hex(note) FROM label WHERE word IN ('a', 'b') ORDER BY word"
+    assert rows(state, seen) == [("a", "text", "FF41"), ("b", "text", "610062")]
+
+
+def test_utf_16_files(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED, "PRAGMA encoding = 'UTF-16le';" + SCHEMA)
+    d1.batch(["UPDATE label SET note = 'é€😀' WHERE word = 'a'", "INSERT INTO label VALUES ('ü', 'ß')"])
+    assert back(state, tmp_path, EMPTIED) == 2
+    assert rows(state, "PRAGMA encoding") == [("UTF-16le",)]
+    assert rows(state, "SELECT note FROM label WHERE word IN ('a', 'ü') ORDER BY 1") == [("ß",), ("é€😀",)]
+
+
+def test_a_file_that_somebody_holds_is_left_as_it_was(tmp_path: Path, d1: D1, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towpath.tables.back.BUSY_MILLISECONDS", 1)
+    state = moved(tmp_path, d1, EMPTIED)
+    d1.batch(["DELETE FROM label"])
+    now = snapshot(state, tmp_path / "now", EMPTIED)
+    written = find_written(d1, state.manifest, state.exporter)
+    with closing(apsw.Connection(str(state.source))) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CannotFinish, match=r"s\.sqlite: the rows could not be carried back: .*locked"):
+            carry_back(state.source, now, written, {})
+    assert rows(state, "SELECT count(*) FROM label") == [(3,)]
+
+
+def test_a_row_that_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED, SCHEMA + "CREATE UNIQUE INDEX one_note ON label (note);")
+    d1.batch(["DROP INDEX one_note", "UPDATE label SET note = 1", "DELETE FROM task", "DELETE FROM person"])
+    now = snapshot(state, tmp_path / "now", EMPTIED)
+    with pytest.raises(CannotFinish, match="UNIQUE constraint failed"):
+        carry_back(state.source, now, find_written(d1, state.manifest, state.exporter), {})
+    assert rows(state, "SELECT note FROM label ORDER BY word") == [(1,), (2.5,), (None,)]
+    assert rows(state, "SELECT count(*) FROM person") == [(2,)]
+    assert rows(state, "SELECT name FROM sqlite_schema WHERE type = 'trigger'") == [("task_changed",)]
+
+
+def test_rows_that_no_key_can_name(tmp_path: Path, d1: D1) -> None:
+    script = "CREATE TABLE t (word TEXT PRIMARY KEY, n);" + "".join(
+        f"INSERT INTO t VALUES ('{n:04}', '{'x' * 100_000}');" for n in range(20)
+    )
+    state = moved(tmp_path, d1, [], script)
+    d1.batch(["INSERT INTO t VALUES (NULL, 1)"])
+    with pytest.raises(BadInput, match="rows with NULL in their key cannot be carried back"):
+        find_written(d1, state.manifest, state.exporter)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("n", None),
+        ("i-9223372036854775808", -(2**63)),
+        ("r-9.0e+999", float("-inf")),
+        ("t", ""),
+        ("b", b""),
+        ("t6100", "a\0"),
+    ],
+)
+def test_cells_as_values(cell: str, value: object) -> None:
+    assert value_of(cell) == (value, True)
