@@ -41,6 +41,17 @@ def test_decisions_and_waivers_become_the_words_of_checks(toy: Any) -> None:
     assert plan.waivers == (Waiver("TB203", "tasks.project_id", 3, "Ada", "nobody needs them", expires),)
 
 
+def test_a_name_that_looks_like_random_text_can_be_decided(toy: Any) -> None:
+    name = "rtree_Monuments_geometry_update1"  # a trigger of a GeoPackage
+    toy.write("mapping.yaml", DECISION.replace("tasks.project_id", name))
+    toy.write("waivers.yaml", WAIVER.replace("tasks.project_id", name))
+    assert [one.object for one in (*plan_of(toy).mapping.decided(), *plan_of(toy).waivers)] == [name, name]
+    toy.write("mapping.yaml", DECISION.replace("orphans of a deleted project", name))
+    assert "PL005" in refused(toy)
+    toy.write("mapping.yaml", DECISION.replace("tasks.project_id", "ghp_CANARY0123456789abcdefgh"))
+    assert "PL005" in refused(toy), "a name with the shape of a token is one"
+
+
 def test_empty_files_decide_and_waive_nothing(toy: Any) -> None:
     toy.write("mapping.yaml", "")
     toy.write("waivers.yaml", "# nothing\n")

@@ -22,16 +22,19 @@ _HEX = re.compile(r"^[0-9a-fA-F]{32,}$")
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
-def secret_kind(value: object) -> str | None:
+def secret_kind(value: object, *, name: bool = False) -> str | None:
     """What kind of secret `value` looks like, in words, or None.
 
-    Hosts of URLs are not looked at: an R2 endpoint carries the account id, which is no secret.
+    Hosts of URLs are not looked at: an R2 endpoint carries the account id, which is no secret.  Of a `name` that
+    somebody gave to a table or a trigger, only the shapes of known secrets are.
     """
     if not isinstance(value, str):
         return None
     for kind, shape in _SHAPES:
         if shape.search(value):
             return kind
+    if name:
+        return None
     for token in _TOKEN.findall(_HOST.sub("", value)):
         if _is_made_up(token):
             return "a long random text"
