@@ -61,7 +61,7 @@ def assert_ranges_hold_every_row_once(db: apsw.Connection, cuts: list[int]) -> N
     rows = list(encode.rows(db, relation))
     names = [row.key for row in rows]
     assert len(set(names)) == len(names) == db.execute("SELECT count(*) FROM t").get
-    assert all(key.isascii() and key_shown(key) for key in names)
+    assert all(key.isascii() and key_shown(relation, key) for key in names)
     ends = sorted({cut % (len(names) + 1) for cut in cuts} - {0, len(names)})
     bounds = [None, *(key_literal(names[end - 1]) for end in ends), None]
     found = [[key for key, _ in opened.source_rows(db, relation, low, high)] for low, high in pairwise(bounds)]
@@ -69,7 +69,7 @@ def assert_ranges_hold_every_row_once(db: apsw.Connection, cuts: list[int]) -> N
     assert [len(part) for part in found] == [b - a for a, b in pairwise([0, *ends, len(names)])]
     for row in rows:  # and each row is found by its key, and by no other
         at = f"SELECT count(*) FROM t WHERE {relation.key_sql} = {key_literal(row.key)}"
-        assert db.execute(at).get == 1, key_shown(row.key)
+        assert db.execute(at).get == 1, key_shown(relation, row.key)
 
 
 @pytest.mark.parametrize("collation", COLLATIONS)

@@ -78,7 +78,7 @@ class Part:
         """SQLite's SQL of what names a source row, for people: `id=42`."""
         if not self.table.key:
             return f"'row ' || {BASE}.{quoted('towpath:rowid')}"
-        pairs = [f"{_text(f'{name}=')} || quote({BASE}.{quoted(name)})" for name in self.table.key]
+        pairs = [f"{_text(f'{name}=')} || {self.table.shown(name, BASE)}" for name in self.table.key]
         return " || ', ' || ".join(pairs)
 
     @property

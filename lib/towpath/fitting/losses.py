@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -17,7 +18,8 @@ from towpath.fitting.conversions import register
 from towpath.fitting.fitted import CAPTURE, Counted, Fitted, FittedTable, Part, Taken
 from towpath.fitting.language import BASE, JOINED
 from towpath.fitting.rules import SAMPLES
-from towpath.fitting.source import SourceTable
+from towpath.fitting.source import DIGEST, SourceTable
+from towpath.sensitive import digest, digest_of
 from towpath.tables.schema import quoted
 
 TOGETHER = 30  # conditions that are counted in one pass over a table
@@ -43,6 +45,7 @@ def opened(capture: Path, path: str = ":memory:") -> apsw.Connection:
     """A database with the capture attached, for reading only, and the functions that conversions call."""
     db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI)
     register(db)
+    db.create_scalar_function(DIGEST, _digest, 1, deterministic=True)
     db.execute(f"ATTACH ? AS {CAPTURE}", (f"{capture.resolve().as_uri()}?mode=ro",))
     return db
 
@@ -105,9 +108,8 @@ def _part(db: apsw.Connection, table: FittedTable, part: Part) -> Iterator[Findi
 def _several(db: apsw.Connection, table: FittedTable, part: Part, taken: Taken) -> Iterator[Finding]:
     match, name = quoted(taken.match), quoted(taken.table.captured)
     used = f"SELECT {quoted(taken.using)} FROM {CAPTURE}.{quoted(part.table.captured)}"
-    twice = (
-        f"SELECT quote({match}) FROM {CAPTURE}.{name} WHERE {match} IN ({used}) GROUP BY {match} HAVING count(*) > 1"
-    )
+    rest = f"FROM {CAPTURE}.{name} WHERE {match} IN ({used}) GROUP BY {match} HAVING count(*) > 1"
+    twice = f"SELECT {taken.table.shown(taken.match)} {rest}"
     count = _count(db, f"FROM ({twice})")
     if count:
         keys = tuple(f"{taken.match}={key}" for (key,) in db.execute(f"{twice} ORDER BY 1 LIMIT {SAMPLES}"))
@@ -125,7 +127,8 @@ def _unjoined(db: apsw.Connection, part: Part, taken: Taken) -> Iterator[Finding
     count = _count(db, rest)
     if count:
         keys = tuple(
-            f"{taken.match}={key}" for (key,) in db.execute(f"SELECT quote({match}) {rest} ORDER BY 1 LIMIT {SAMPLES}")
+            f"{taken.match}={key}"
+            for (key,) in db.execute(f"SELECT {taken.table.shown(taken.match)} {rest} ORDER BY 1 LIMIT {SAMPLES}")
         )
         what = f"{count:,} rows of {taken.table.name} belong to no row of {part.table.name} that moves"
         yield Finding("FT208", taken.table.name, count, what, keys)
@@ -140,7 +143,7 @@ def _parked(db: apsw.Connection, fitted: Fitted) -> Iterator[Finding]:
         shown = [
             ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True))
             for row in db.execute(
-                f"SELECT {', '.join(f'quote({quoted(name)})' for name in key_columns(source))} FROM ({sql})"
+                f"SELECT {', '.join(source.shown(name) for name in key_columns(source))} FROM ({sql})"
                 f" ORDER BY {', '.join(str(i + 1) for i in range(len(key_columns(source))))} LIMIT {SAMPLES}"
             )
         ]
@@ -178,6 +181,13 @@ def _decisions(fitted: Fitted, findings: list[Finding]) -> Iterator[Decision]:
             yield Decision("FT206", finding.object, "park", "rows in its rules leaves them out")
         elif finding.code == "FT207":
             yield Decision("FT207", finding.object, "leave", fitted.left[finding.object])
+
+
+def _digest(*values: Any) -> str:
+    (value,) = values
+    if value is None:
+        return "NULL"
+    return digest(value) if isinstance(value, bytes) else digest_of(str(value))
 
 
 def _count(db: apsw.Connection, rest: str) -> int:

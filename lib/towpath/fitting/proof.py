@@ -171,17 +171,12 @@ def _unequal(
     for row in stream.rows(connection) if missing else ():
         if missing.get(weight := _weight(_cells(row)), 0) > 0:
             missing[weight] -= 1
-            yield Difference(relation.name, "", "", "missing", _shown(relation, _cells(row)), "no row")
+            yield Difference(relation.name, "", "", "missing", opened.row_shown(relation, _cells(row)), "no row")
     for key, text in opened.source_rows(shaped, relation, None, None) if extra else ():
         if extra.get(weight := _weight(text), 0) > 0:
             extra[weight] -= 1
-            named = key_shown(key)
-            yield Difference(relation.name, named, "", "extra", "no row", _shown(relation, text))
-
-
-def _shown(relation: Relation, text: str) -> str:
-    pairs = zip(relation.columns, text.split("|"), strict=True)
-    return ", ".join(f"{column}={opened.shown(cell)}" for column, cell in pairs)[: opened.SHOWN * 2]
+            named = key_shown(relation, key)
+            yield Difference(relation.name, named, "", "extra", "no row", opened.row_shown(relation, text))
 
 
 def _weight(text: str) -> int:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 
 from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.relations import Column as PostgresqlColumn
+from towpath.sensitive import NOTHING, Sensitive
+from towpath.tables.schema import quoted
 
 BOOLEAN, INTEGER, REAL, FLOAT4, NUMERIC, MONEY = "boolean", "integer", "real", "float4", "numeric", "money"
 TEXT, CHAR, UUID, JSON, JSONB, ARRAY, OTHER = "text", "char", "uuid", "json", "jsonb", "array", "other"
+DIGEST = "towpath_digest"  # the SQL function that shows a sensitive value
 CHAR_ARRAY = "char array"  # of char(n): its elements are captured without their padding
 TIMESTAMPTZ, TIMESTAMP, DATE, TIME, INTERVAL, BYTEA = "timestamptz", "timestamp", "date", "time", "interval", "bytea"
 
@@ -38,6 +41,7 @@ class SourceColumn:
     declared: str  # the source's own words
     sequence: int | None = None  # the last value that its sequence gave out
     generated: bool = False  # computed by the source: it may be mapped, and may be left without a word
+    sensitive: bool = False  # its values are shown as digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class SourceTable:
                 return column
         raise KeyError(name)
 
+    def shown(self, name: str, alias: str = "") -> str:
+        """SQLite's SQL for what people see of a column's value; of a name that is no column, the rowid."""
+        value = f"{alias}.{quoted(name)}" if alias else quoted(name)
+        hidden = any(column.sensitive for column in self.columns if column.name == name)
+        return f"{DIGEST}({value})" if hidden else f"quote({value})"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -75,7 +85,7 @@ class Source:
         return self.names[name]
 
 
-def source_of(catalog: Catalog) -> Source:
+def source_of(catalog: Catalog, sensitive: Sensitive = NOTHING) -> Source:
     """A PostgreSQL database as a source."""
     sequences = {
         s.owned_by: s.last_value if s.is_called else s.last_value - s.increment
@@ -94,6 +104,7 @@ def source_of(catalog: Catalog) -> Source:
                     column.type,
                     sequences.get(f"{table.qualified}.{column.name}"),
                     bool(column.generated),
+                    sensitive.holds(table.qualified, column.name),
                 )
                 for column in table.columns
             ),

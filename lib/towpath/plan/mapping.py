@@ -99,7 +99,17 @@ class SystemMapping(Strict):
     objects: Objects = Field(default=Objects(), description="{folders, references, cache_control}")
     keys: Keys = Field(default=Keys(), description="{rules}")
     jobs: Jobs = Field(default=Jobs(), description="{queues, tasks}")
+    sensitive: tuple[str, ...] = Field(default=(), description="a list of patterns table.column with * and ?")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
+
+    @field_validator("sensitive")
+    @classmethod
+    def _columns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            table, dot, column = pattern.rpartition(".")
+            if not (table and dot and column):
+                raise ValueError(f"{pattern!r} names no column: write table.column")
+        return value
 
     def decided(self) -> tuple[Decision, ...]:
         """The decisions in the words of towpath.checks, in the order of the file."""

@@ -15,6 +15,7 @@ from towpath.errors import TowpathError
 from towpath.postgresql.catalog import Catalog, Column, Constraint, Sequence, Table, quoted
 from towpath.postgresql.connection import told
 from towpath.postgresql.declared import D1_COLUMNS, SHOWN, declared
+from towpath.sensitive import NOTHING, Sensitive, digest_of
 
 D1_ROW_BYTES = 2_000_000  # towpath.cloudflare.limits
 _DATES = "NOT ({c} >= '0001-01-01' AND {c} < '10000-01-01')"
@@ -57,6 +58,7 @@ def find(
     *,
     columns: int = D1_COLUMNS,
     row_bytes: int = D1_ROW_BYTES,
+    sensitive: Sensitive = NOTHING,
 ) -> list[Finding]:
     """Every finding, declarations first, then values table by table; `report` counts tables.
 
@@ -67,7 +69,7 @@ def find(
     for table in catalog.moving:
         if table.readable:
             try:
-                out += _values(connection, table, row_bytes)
+                out += _values(connection, table, row_bytes, sensitive)
             except TowpathError as error:
                 if connection.broken or connection.closed:
                     raise
@@ -101,7 +103,7 @@ def _length(column: Column) -> str:
     return f"coalesce({_LENGTHS[column.base].format(c=quoted(column.name))}, 0)"
 
 
-def _values(connection: psycopg.Connection, table: Table, row_bytes: int) -> Iterator[Finding]:
+def _values(connection: psycopg.Connection, table: Table, row_bytes: int, sensitive: Sensitive) -> Iterator[Finding]:
     measures = list(_measures(table, row_bytes))
     if not measures:
         return
@@ -112,14 +114,19 @@ def _values(connection: psycopg.Connection, table: Table, row_bytes: int) -> Ite
         for measure, count in zip(measures, row, strict=True):
             if count:
                 what = f"{count:,} {measure.message}"
-                yield Finding(measure.code, measure.object, count, what, _keys(connection, table, measure.condition))
+                keys = _keys(connection, table, measure.condition, sensitive)
+                yield Finding(measure.code, measure.object, count, what, keys)
     connection.execute("RELEASE SAVEPOINT towpath_table")
 
 
-def _keys(connection: psycopg.Connection, table: Table, condition: str) -> tuple[str, ...]:
+def _keys(connection: psycopg.Connection, table: Table, condition: str, sensitive: Sensitive) -> tuple[str, ...]:
+    hidden = [sensitive.holds(table.qualified, column) for column in table.primary_key] or [False]
     key = [f"{quoted(column)}::text" for column in table.primary_key] or ["tableoid::regclass || ' row ' || ctid"]
-    sql = f"SELECT concat_ws(', ', {', '.join(key)}) FROM {table.from_sql} WHERE {condition} LIMIT {SHOWN}"
-    return tuple(found for (found,) in connection.execute(sql.encode()))
+    sql = f"SELECT {', '.join(key)} FROM {table.from_sql} WHERE {condition} LIMIT {SHOWN}"
+    rows = connection.execute(sql.encode())
+    return tuple(
+        ", ".join(digest_of(part) if secret else part for part, secret in zip(row, hidden, strict=True)) for row in rows
+    )
 
 
 def _orphans(

@@ -120,7 +120,7 @@ def _refuse_too_large(db: apsw.Connection, relation: Relation, at: str, key: str
     if size > ROW_BYTES:
         raise BadInput(
             f"row is larger than D1 takes: {size:,} bytes, the limit is {ROW_BYTES:,}",
-            object=f"{relation.name} {key_shown(key)}",
+            object=f"{relation.name} {key_shown(relation, key)}",
             next="move the long value to R2 and keep its key in the row, then begin again with 01-inventory",
             code="TB102",
         )

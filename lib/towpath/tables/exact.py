@@ -82,6 +82,8 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
         day = f"substr({name}, 1, 10)"
         shape = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
         samples["impossible"] = keys(db, table, f"{name} GLOB '{shape}' AND date({day}) IS NOT {day}")
+    if column.sensitive:
+        least_integer = largest_integer = least_real = largest_real = None
     return ColumnProfile(
         name=column.name,
         nulls=nulls,

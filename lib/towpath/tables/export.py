@@ -20,6 +20,7 @@ import apsw
 
 from towpath.checks import Decision, Progress, silent
 from towpath.errors import BadInput, CannotFinish
+from towpath.sensitive import NOTHING, Sensitive
 from towpath.tables import canonical, encode
 from towpath.tables.keys import key_literal
 from towpath.tables.literals import exact_literal
@@ -41,12 +42,14 @@ DEFERRED = item(b"PRAGMA defer_foreign_keys = on")  # holds to the end of its tr
 class Exporter:
     """Exports one snapshot file.  Two helpers evaluate pages and compress, while the caller's thread encodes."""
 
-    def __init__(self, path: Path, decisions: Sequence[Decision] = (), prefix: str = "") -> None:
+    def __init__(
+        self, path: Path, decisions: Sequence[Decision] = (), prefix: str = "", sensitive: Sensitive = NOTHING
+    ) -> None:
         self.path = path
         self.folder = path.parent
         self.db = open_snapshot(path)
         with told_if_damaged(path):
-            self.schema = reflect(self.db)
+            self.schema = reflect(self.db, sensitive)
             self._overlay = Overlay(self.schema, decisions, keys(self.db, self.schema))
             self._overlay.prepare(self.db)
             order = load_order(self.schema, bound_by_checks(self.db, self.schema))

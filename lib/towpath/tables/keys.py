@@ -6,6 +6,7 @@ blurred by an encoding on the way.
 
 from __future__ import annotations
 
+from towpath.sensitive import digest
 from towpath.tables.literals import concat, value_literal
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
@@ -24,9 +25,19 @@ def key_literal(key: str) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def key_shown(key: str) -> str:
-    """The key for people."""
-    return ", ".join(bytes.fromhex(part).decode("utf-8", "backslashreplace") for part in key.split("."))
+def key_shown(relation: Relation, key: str) -> str:
+    """The key for people; of a sensitive part its digest."""
+    literals = [bytes.fromhex(part) for part in key.split(".")]
+    hidden = [relation.hides(name) for name in relation.key] or [False]
+    pairs = zip(literals, hidden, strict=True)
+    return ", ".join(digest(_value(p)) if secret else p.decode("utf-8", "backslashreplace") for p, secret in pairs)
+
+
+def _value(literal: bytes) -> bytes:
+    """The bytes that a literal says: the same, and so the same digest, wherever the value is shown."""
+    if literal.startswith(b"'"):
+        return literal[1:-1].replace(b"''", b"'")
+    return bytes.fromhex(literal[2:-1].decode()) if literal[:2].lower() == b"x'" else literal
 
 
 def _part(literal: bytes) -> str:
@@ -36,5 +47,4 @@ def _part(literal: bytes) -> str:
         text = "\0"
     if "\0" not in text:
         return text
-    value = literal[1:-1].replace(b"''", b"'")  # only a text literal can hold such bytes
-    return f"CAST(x'{value.hex()}' AS TEXT)"
+    return f"CAST(x'{_value(literal).hex()}' AS TEXT)"  # only a text literal can hold such bytes

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import apsw
 
 from towpath.checks import Progress, silent
-from towpath.tables.samples import SAMPLES, ask, codec, key_names, key_parts, readable
+from towpath.tables.samples import SAMPLES, ask, codec, key_hidden, key_names, key_parts, readable
 from towpath.tables.schema import ForeignKey, Schema, Table, quoted
 
 SOUND, NO_TABLE, NO_KEY = "", "no parent table", "no parent key"
@@ -106,7 +106,7 @@ def _check(db: apsw.Connection, schema: Schema, table: Table, fk: ForeignKey, be
     if count:
         parts = key_parts([f"child.{name}" for name in key_names(table)])
         sample = db.execute(f"SELECT {parts} FROM {source} WHERE {condition} LIMIT {SAMPLES}")
-        keys = tuple(readable(row, codec(db)) for row in sample)
+        keys = tuple(readable(row, codec(db), key_hidden(table)) for row in sample)
     return Orphans(table.name, fk.columns, fk.parent, count, keys, wrong)
 
 

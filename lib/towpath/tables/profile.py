@@ -19,7 +19,7 @@ from towpath.errors import BadInput
 from towpath.tables.census import ColumnProfile, Profile, TableProfile
 from towpath.tables.exact import exact
 from towpath.tables.forms import clues, letter
-from towpath.tables.samples import SAMPLES, Page, Pages, ask, codec, key_names, key_parts, keys, readable
+from towpath.tables.samples import SAMPLES, Page, Pages, ask, codec, key_hidden, key_names, key_parts, keys, readable
 from towpath.tables.schema import Column, Schema, Table, literal, quoted
 from towpath.tables.source import broken_constraint
 
@@ -226,7 +226,7 @@ class _Scan:
     def _inspect(self, tally: Tally, page: Page) -> None:
         """Look at each text of the page: NUL, U+FFFD, not UTF-8."""
         name = quoted(tally.column.name)
-        parts = key_parts(key_names(self.table))
+        parts, hidden = key_parts(key_names(self.table)), key_hidden(self.table)
         sql = f"SELECT CAST({name} AS BLOB), {parts} FROM {quoted(self.table.name)}"
         for data, *key in self.db.execute(f"{sql} WHERE {page.where} AND typeof({name}) = 'text'", page.bound):
             try:
@@ -238,7 +238,7 @@ class _Scan:
                 tally.texts[kind] = tally.texts.get(kind, 0) + 1
                 known = tally.samples.get(kind, ())
                 if len(known) < SAMPLES:
-                    tally.samples[kind] = (*known, readable(key, self.codec))
+                    tally.samples[kind] = (*known, readable(key, self.codec, hidden))
 
     def _broken(self) -> dict[str, int]:
         out: dict[str, int] = {}

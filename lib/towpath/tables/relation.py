@@ -82,6 +82,10 @@ class Relation:
         """The names of the columns that move, in table order."""
         return tuple(column.name for column in self.table.stored)
 
+    def hides(self, name: str) -> bool:
+        """True for a sensitive column, by its name or its quoted name: its values are shown as digests."""
+        return any(column.sensitive and name in (column.name, quoted(column.name)) for column in self.table.columns)
+
     def value(self, column: str) -> str:
         """The SQL expression of the column's value as it must arrive."""
         plain = f"{quoted(self.name)}.{quoted(column)}"

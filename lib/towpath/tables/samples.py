@@ -8,6 +8,7 @@ from typing import Any
 
 import apsw
 
+from towpath.sensitive import digest
 from towpath.tables.schema import Table, quoted
 
 SAMPLES = 5
@@ -48,6 +49,12 @@ def key_names(table: Table) -> tuple[str, ...]:
     return (rowid,) if rowid else tuple(quoted(column.name) for column in table.columns)
 
 
+def key_hidden(table: Table) -> tuple[bool, ...]:
+    """Which of `key_names` are sensitive, in the same order."""
+    hidden = {quoted(column.name) for column in table.columns if column.sensitive}
+    return tuple(name in hidden for name in key_names(table))
+
+
 def key_parts(names: Sequence[str]) -> str:
     """SELECT list of a key, to be read by `readable`."""
     return ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in names)
@@ -56,7 +63,7 @@ def key_parts(names: Sequence[str]) -> str:
 def keys(db: apsw.Connection, table: Table, condition: str, bound: Sequence[Any] = ()) -> tuple[str, ...]:
     """The keys of up to five rows that meet the condition (a condition over the table's bare columns)."""
     sql = f"SELECT {key_parts(key_names(table))} FROM {quoted(table.name)} WHERE {condition} LIMIT {SAMPLES}"
-    return tuple(readable(row, codec(db)) for row in db.execute(sql, tuple(bound)))
+    return tuple(readable(row, codec(db), key_hidden(table)) for row in db.execute(sql, tuple(bound)))
 
 
 def codec(db: apsw.Connection) -> str:
@@ -64,12 +71,14 @@ def codec(db: apsw.Connection) -> str:
     return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(str(db.pragma("encoding")), "utf-8")
 
 
-def readable(row: Sequence[Any], codec: str) -> str:
-    """A key (of `key_parts`) as text: bytes that are no text are escaped, long parts cut."""
+def readable(row: Sequence[Any], codec: str, hidden: Sequence[bool]) -> str:
+    """A key (of `key_parts`) as text: bytes that are no text are escaped, long parts cut, `hidden` ones digested."""
     words = []
-    for kind, data in zip(row[::2], row[1::2], strict=True):
+    for kind, data, secret in zip(row[::2], row[1::2], hidden, strict=True):
         if data is None:
             text = "NULL"
+        elif secret:
+            text = digest(bytes(data))
         elif kind == "blob":
             text = f"x'{data[: KEY_CHARACTERS // 2].hex()}'"
         else:

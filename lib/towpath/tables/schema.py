@@ -7,9 +7,11 @@ Read from SQLite's own catalog (`pragma_table_list`, `table_xinfo`, `foreign_key
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import apsw
+
+from towpath.sensitive import NOTHING, Sensitive
 
 OWN_PREFIX = "_towpath_"  # tables that Towpath keeps in a target; never part of an application
 INTERNAL = re.compile(r"^(sqlite_|_cf_|_towpath_)", re.IGNORECASE)
@@ -47,6 +49,7 @@ class Column:
     default: str | None  # SQL text
     key: int  # position in the primary key from 1; 0 if not part of it
     hidden: int  # 0 ordinary, 1 hidden column of a virtual table, 2 generated virtual, 3 generated stored
+    sensitive: bool = field(default=False, compare=False)  # its values are shown as digests
 
     @property
     def affinity(self) -> str:
@@ -160,7 +163,7 @@ class Schema:
         return tuple(t for t in self.tables if t.kind == "table")
 
 
-def reflect(db: apsw.Connection) -> Schema:
+def reflect(db: apsw.Connection, sensitive: Sensitive = NOTHING) -> Schema:
     """Read the schema of an open database; leaves out SQLite's, Cloudflare's and Towpath's own tables."""
     rows = list(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"))
     listed = {
@@ -170,7 +173,7 @@ def reflect(db: apsw.Connection) -> Schema:
         )
     }
     tables = tuple(
-        _table(db, name, sql, *listed[name])
+        _table(db, name, sql, *listed[name], sensitive)
         for kind, name, _, sql in rows
         if kind == "table" and not INTERNAL.match(name)
     )
@@ -185,7 +188,9 @@ def reflect(db: apsw.Connection) -> Schema:
     )
 
 
-def _table(db: apsw.Connection, name: str, sql: str, kind: str, without_rowid: bool, strict: bool) -> Table:
+def _table(
+    db: apsw.Connection, name: str, sql: str, kind: str, without_rowid: bool, strict: bool, sensitive: Sensitive
+) -> Table:
     argument = literal(name)
     try:
         listed = list(db.execute(f"SELECT * FROM pragma_table_xinfo({argument})"))
@@ -194,7 +199,7 @@ def _table(db: apsw.Connection, name: str, sql: str, kind: str, without_rowid: b
             raise
         listed = []  # a virtual table of a module that only the application has
     columns = tuple(
-        Column(column, declared or "", bool(notnull), default, key, hidden)
+        Column(column, declared or "", bool(notnull), default, key, hidden, sensitive.holds(name, column))
         for _, column, declared, notnull, default, key, hidden in listed
     )
     indexes = tuple(

@@ -18,7 +18,8 @@ PARKED = "parked.jsonl"
 
 def snapshot(bench: Workbench, report: Progress) -> Exporter:
     """One consistent snapshot of the source, in the form in which the rows must arrive."""
-    return Exporter(bench.origin.take(bench.run.output(SNAPSHOT), report), bench.decisions)
+    taken = bench.origin.take(bench.run.output(SNAPSHOT), report)
+    return Exporter(taken, bench.decisions, sensitive=bench.sensitive)
 
 
 def judge_snapshot(bench: Workbench, exporter: Exporter) -> None:

@@ -58,7 +58,7 @@ class FileOrigin:
     @cached_property
     def schema(self) -> Schema:
         """What the source declares now."""
-        return reflect(self.connection)
+        return reflect(self.connection, self.bench.sensitive)
 
     @property
     def identity(self) -> str:

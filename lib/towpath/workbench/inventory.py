@@ -11,6 +11,7 @@ from towpath.tables.export import Exporter
 from towpath.tables.orphans import Orphans
 from towpath.tables.overlay import orphans_after
 from towpath.tables.profile import profile
+from towpath.workbench.hidden import stale
 from towpath.workbench.workbench import PROFILE, Workbench
 
 
@@ -34,8 +35,10 @@ def foreign_keys(bench: Workbench) -> tuple[Orphans, ...]:
 
 
 def judge_tables(bench: Workbench, found: Sequence[Orphans]) -> None:
-    """Every finding about tables, with the decision that answers it."""
+    """Every finding about tables, with the decision that answers it; and patterns that hide nothing."""
     bench.origin.judge(found)
+    mapping, columns = bench.run.mapping, ((t.name, c.name) for t in bench.schema.tables for c in t.columns)
+    bench.run.add(stale(mapping.sensitive, columns, mapping.tables.fitted.tables))
 
 
 def walk(bench: Workbench, report: Progress) -> objects.Inventory:

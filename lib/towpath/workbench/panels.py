@@ -43,7 +43,7 @@ def census(profile: Profile) -> show.Shown:
 
 
 def _range(c: ColumnProfile) -> str:
-    if c.integers:
+    if c.least_integer is not None:
         return f"{c.least_integer:,} … {c.largest_integer:,}"
     if c.texts or c.blobs:
         return f"up to {max(c.longest_text, c.longest_blob):,} bytes"

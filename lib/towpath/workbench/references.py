@@ -14,6 +14,7 @@ from towpath.cloudflare import D1
 from towpath.errors import WrongUse
 from towpath.fitting.spec import TableRule
 from towpath.postgresql.relations import flat
+from towpath.sensitive import digest_of
 from towpath.tables.schema import Schema, literal, quoted
 
 ROWS_AT_ONCE = 5_000  # of one answer of D1
@@ -51,7 +52,7 @@ def rows(db: apsw.Connection, schema: Schema, columns: Sequence[Column]) -> Iter
         key = _key(schema, c.table)
         sql = f"SELECT {key}, {quoted(c.column)} FROM {quoted(c.table)} WHERE {c.condition}"
         for row, value in db.execute(sql):
-            yield from ((f"{c.table} {row}", path) for path in c.paths(value))
+            yield from ((f"{c.table} {_shown(schema, c.table, row)}", path) for path in c.paths(value))
 
 
 def target_rows(d1: D1, schema: Schema, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
@@ -62,7 +63,7 @@ def target_rows(d1: D1, schema: Schema, columns: Sequence[Column]) -> Iterator[t
             sql = f"SELECT {key}, {quoted(c.column)} FROM {quoted(c.table)} WHERE {c.condition}{after}"
             found = d1.query(f"{sql} ORDER BY {key} LIMIT {ROWS_AT_ONCE}").rows
             for row, value in found:
-                yield from ((f"{c.table} {row}", path) for path in c.paths(value))
+                yield from ((f"{c.table} {_shown(schema, c.table, row)}", path) for path in c.paths(value))
             if len(found) < ROWS_AT_ONCE:
                 break
             after = f" AND {key} > {literal(str(found[-1][0]))}"
@@ -92,6 +93,11 @@ def _key(schema: Schema, table: str) -> str:
         what = "a table that names files needs a primary key of one column"
         raise WrongUse(what, object=table, next="name another table")
     return f"CAST({quoted(names[0])} AS TEXT)"
+
+
+def _shown(schema: Schema, table: str, key: str) -> str:
+    """A row's key for people."""
+    return digest_of(key) if any(column.key and column.sensitive for column in schema.table(table).columns) else key
 
 
 def read_from(column: Column, rules: Sequence[TableRule]) -> list[Column]:

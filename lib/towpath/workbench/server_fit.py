@@ -67,7 +67,7 @@ class ServerFit:
     @cached_property
     def fitted(self) -> Fitted:
         """How the rows go into the target's tables."""
-        source = source_of(self.catalog)
+        source = source_of(self.catalog, self.bench.sensitive)
         rules = same_names(source, self.target) if self.generated else self.bench.run.mapping.tables.fitted
         return fit(source, self.target, rules)
 

@@ -132,11 +132,11 @@ class ServerOrigin:
 
     def look(self, report: Progress) -> list[Check]:
         """Read every row in one transaction into a file of the record; `report` counts rows."""
-        path = self.bench.run.output(CAPTURE)
+        path, limit, hidden = self.bench.run.output(CAPTURE), self.bench.limits.d1_row_bytes, self.bench.sensitive
         with self._new_snapshot() as snapshot:
             catalog = snapshot.read_catalog()
             found = capture(snapshot, catalog, path, report)
-            self._findings = find_in_server(catalog, snapshot.reader(), row_bytes=self.bench.limits.d1_row_bytes)
+            self._findings = find_in_server(catalog, snapshot.reader(), row_bytes=limit, sensitive=hidden)
         self.bench.run.write_json(STRUCTURE, {"digest": catalog.digest, "tables": len(catalog.moving)})
         self.bench.run.artefact(path)
         failed = [f"{table.source}: {table.error}" for table in found.failed]
@@ -158,7 +158,7 @@ class ServerOrigin:
     @cached_property
     def schema(self) -> Schema:
         """What the capture declares: names and keys."""
-        return reflect(self.connection)
+        return reflect(self.connection, self.bench.sensitive)
 
     def listing(self) -> tuple[list[tuple[Any, ...]], str]:
         """Every table with what hangs on it; how many of everything else."""

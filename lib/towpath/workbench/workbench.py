@@ -15,6 +15,7 @@ from towpath.cloudflare import prices
 from towpath.cloudflare.limits import Limits
 from towpath.errors import WrongUse
 from towpath.runs.attempt import Run
+from towpath.sensitive import Sensitive
 from towpath.tables.census import Profile
 from towpath.tables.conversion import Conversion
 from towpath.tables.export import Exporter
@@ -24,7 +25,7 @@ from towpath.tables.manifest import read_manifest
 from towpath.tables.schema import Schema
 from towpath.tables.snapshot import FILE
 from towpath.tables.target import receipts
-from towpath.workbench import references
+from towpath.workbench import hidden, references
 from towpath.workbench.ends import Ends
 from towpath.workbench.file_origin import FileOrigin
 from towpath.workbench.origin import Origin
@@ -61,6 +62,11 @@ class Workbench(Ends):
     def decisions(self) -> tuple[Decision, ...]:
         """The decisions of mapping.yaml."""
         return self.run.mapping.decided()
+
+    @cached_property
+    def sensitive(self) -> Sensitive:
+        """The columns whose values are shown as digests, as source and target call them."""
+        return hidden.sensitive(self.run.mapping.sensitive, self.run.mapping.tables.fitted.tables)
 
     @property
     def claim(self) -> dict[str, str]:
@@ -207,7 +213,7 @@ class Workbench(Ends):
 
     def _opened(self, folder: Path) -> State:
         if folder not in self._open_states:
-            exporter = Exporter(folder / FILE, self.decisions)
+            exporter = Exporter(folder / FILE, self.decisions, sensitive=self.sensitive)
             self.on_close(exporter.close)
             is_delta = folder in self._deltas()
             self._open_states[folder] = State(folder, read_manifest(folder), exporter, is_delta)
