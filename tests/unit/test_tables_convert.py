@@ -107,6 +107,9 @@ def test_options_stay(options: str) -> None:
         ("WEIRD", ["'x'"], ("TEXT", "TB303")),
         ("WEIRD", ["1"], ("INTEGER", "TB301")),
         ("WEIRD", ["1", "'x'"], ("NUMERIC", "TB306")),
+        ("GEOMETRY", ["x'47'", "NULL"], ("BLOB", "TB301")),
+        ("MULTIPOINT", ["x'47'"], ("BLOB", "TB301")),
+        ("POINT", ["x'47'", "'POINT(1 2)'"], ("INTEGER", "TB301")),
         ("BLOB", ["'x'", "1.5", "2"], ("BLOB", "")),
     ],
 )

@@ -122,6 +122,8 @@ def choose(column: Column, census: ColumnProfile) -> Chosen:
         return Chosen("BLOB", MIXED, f"no affinity leaves its values as they are; holds {held}")
     if own == declared or (own == "BLOB" and not declared):
         return Chosen(column.declared, SAME_TYPE, "")
+    if census.blobs == census.values > 0 and (own == "NUMERIC" or declared.endswith("POINT")):  # "POINT" holds an INT
+        return Chosen("BLOB", SHORTER, f"{column.declared}: holds {held}")
     if own == "NUMERIC":  # a type name SQLite does not know
         for wanted, only in (("TEXT", census.texts), ("INTEGER", census.integers), ("REAL", census.reals)):
             if only and only == census.values and keeps(wanted, column, census):
