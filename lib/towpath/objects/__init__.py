@@ -1,5 +1,6 @@
 """Objects: a directory of files becomes a bucket of R2, and the record proves it."""
 
+from towpath.objects.back import Back, carry_files_back, find_back
 from towpath.objects.bucket import Bucket, Fingerprint, Listed, fingerprint
 from towpath.objects.closure import Closure, closure, target_closure
 from towpath.objects.compare import compare
@@ -14,6 +15,7 @@ __all__ = [
     "CACHE_CONTROL",
     "RULES",
     "Applied",
+    "Back",
     "Bucket",
     "Closure",
     "Delta",
@@ -25,10 +27,12 @@ __all__ = [
     "Manifest",
     "Uploaded",
     "apply_delta",
+    "carry_files_back",
     "closure",
     "compare",
     "delta",
     "entries",
+    "find_back",
     "fingerprint",
     "read",
     "target_closure",
