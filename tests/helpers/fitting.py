@@ -23,6 +23,7 @@ from towpath.fitting.violations import violations
 from towpath.local.postgresql import Postgresql
 from towpath.postgresql.capture import capture
 from towpath.postgresql.snapshot import Snapshot
+from towpath.sensitive import NOTHING, Sensitive
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 
@@ -65,7 +66,15 @@ class Passage:
 
 @contextmanager
 def passage(
-    server: Postgresql, url: str, folder: Path, source: str, target: str, rules: Fit, *, whole: bool = True
+    server: Postgresql,
+    url: str,
+    folder: Path,
+    source: str,
+    target: str,
+    rules: Fit,
+    *,
+    whole: bool = True,
+    sensitive: Sensitive = NOTHING,
 ) -> Iterator[Passage]:
     """Make the source, capture it, read the target's schema and fit the two."""
     with psycopg.connect(url, password=server.password, autocommit=True) as db:
@@ -77,7 +86,7 @@ def passage(
     with Snapshot(url, server.secret) as snapshot:
         catalog = snapshot.read_catalog()
         capture(snapshot, catalog, folder / "capture.sqlite")
-        fitted = fit(source_of(catalog), migrations.schema, rules)
+        fitted = fit(source_of(catalog, sensitive), migrations.schema, rules)
         assert not whole or codes(fitted.findings) <= {"FT104"}, fitted.findings
         yield Passage(snapshot, folder, migrations, fitted)
 

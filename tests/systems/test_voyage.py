@@ -12,6 +12,7 @@ import yaml
 from helpers.project import PHASES, Project, Ran, beside, joan
 from runbooks.joan.legacy.planted import PLANTED
 
+from towpath.sensitive import digest_of
 from towpath.tables.schema import literal
 
 
@@ -108,6 +109,28 @@ def test_one_row_and_one_character_are_found_and_named(voyage: Voyage) -> None:
     assert again.code == 0, again.text
     assert list(project.verdicts().values())[-3:] == ["PASS", "FAIL", "PASS"]
     assert project.unlike_the_source() == []
+
+
+def test_a_difference_in_a_sensitive_column_is_named_without_its_value(voyage: Voyage) -> None:
+    project, other = voyage.project, "nobody.knows@example.org"
+    (id, email) = project.target("SELECT id, email FROM users ORDER BY id LIMIT 1")[0]
+    try:
+        project.target(f"UPDATE users SET email = {literal(other)} WHERE id = {literal(id)}")
+        ran = project.phases("05-validate")
+    finally:
+        project.target(f"UPDATE users SET email = {literal(email)} WHERE id = {literal(id)}")
+    stem = list(project.verdicts())[-1]
+    (named,) = project.differences(stem)
+    assert (ran.code, named["object"], named["column"]) == (1, "users", "email")
+    assert (named["expected"], named["found"]) == tuple(f"text {digest_of(value)}" for value in (email, other))
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    rows = [path for path in files if path.relative_to(project.folder).parts[0].startswith("snapshot")]
+    held = {path for path in files for value in (email, other) if value.encode() in path.read_bytes()}
+    assert held <= set(rows), "only the rows themselves are in the record"
+    assert len(files) > len(rows)
+    assert digest_of(other) in (project.folder / f"{stem}.html").read_text(encoding="utf-8")
+    assert (email in ran.text, other in ran.text) == (False, False)
+    assert project.phases("05-validate").code == 0
 
 
 def test_a_cutover_again_finds_nothing_to_change(voyage: Voyage) -> None:
