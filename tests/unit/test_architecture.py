@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {*WORDS, "cloudflare", "streams"},
     "postgresql": {*WORDS, "sensitive", "tables.dialect"},
     "fitting": {"checks", "errors", "sensitive", "cloudflare.limits", "tables", "postgresql"},
+    "traffic": {"checks", "errors", "cloudflare"},
     "plan": {
         *WORDS,
         "tables.rules",
@@ -56,12 +57,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "jobs",
         "fitting",
         "postgresql",
+        "traffic.rules",
         "show",
         "runs.attempt",
         "runs.rules",
         "plan.rules",
     },
-    "cli": {"checks", "errors", "signing", "plan", "runs", "local"},
+    "places": {*WORDS, "cloudflare.r2", "objects", "plan.params", "runs"},
+    "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local"},
     "__main__": {"cli"},
 }
 NOTEBOOKS_MAY_IMPORT = {"towpath.show", "towpath.runs.run", "towpath.workbench"}

@@ -10,7 +10,7 @@ import typer
 
 from towpath.cli.options import Environment, System, help_without_command
 from towpath.errors import COULD_NOT_FINISH, PASS, WrongUse
-from towpath.local import State, selftest, worker_folder
+from towpath.local import State, gateway_folder, read_gateway, selftest, worker_folder
 from towpath.local import down as stop
 from towpath.local import status as look
 from towpath.local import up as start
@@ -23,7 +23,7 @@ Start, look at and stop Cloudflare's own runtime (D1 and R2) on this machine.
 
 Port, bucket, database and KV namespace are those of params/<system>/<env>.yaml; the data lies in
 build/local/<system>-<env>/. A system with a Worker of its own (runbooks/<system>/worker/) gets it served on the same
-port, with its queues.
+port, with its queues; a gateway (runbooks/<system>/gateway/) stands before it on a port of its own.
 """
 
 app = typer.Typer(help=HELP, rich_markup_mode=None)
@@ -58,6 +58,7 @@ def up(
         fresh=fresh,
         namespace=params.kv_namespace_id,
         worker=worker_folder(root, system),
+        gateway=read_gateway(folder) if (folder := gateway_folder(root, system)) else None,
     )
     try:
         proofs = selftest(runtime, root)
@@ -70,6 +71,8 @@ def up(
     typer.echo(f"proved   {len(proofs)} facts about {proved}")
     if runtime.worker:
         typer.echo(f"worker   {runtime.url}")
+    if runtime.gateway_url:
+        typer.echo(f"gateway  {runtime.gateway_url}")
     typer.echo(f"state    {inside(root, runtime.state.folder)}")
 
 

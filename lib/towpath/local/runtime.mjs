@@ -1,5 +1,5 @@
 // Cloudflare's own runtime on this machine: D1, R2 with its S3 route, KV, and the REST mirror of the real API; and the
-// system's own Worker with its queues, where it has one.
+// system's own Worker with its queues, and the gateway before it on a port of its own, where it has them.
 //
 // Started by runtime.py with the real node binary.  Everything it must know is in the environment variable
 // TOWPATH_RUNTIME (JSON); credentials are read from the files named there, so that no process list shows them.
@@ -79,7 +79,22 @@ const prover = () => ({
   },
 });
 
+// The gateway answers on a port of its own and nothing else does there, so that the application's paths are all its own.
+const before = (gateway) => ({
+  name: gateway.name,
+  modules: [{ type: 'ESModule', path: gateway.script }],
+  modulesRoot: dirname(gateway.script),
+  compatibilityDate: gateway.compatibility,
+  bindings: gateway.variables,
+  kvNamespaces: { TRAFFIC: gateway.namespace },
+  d1Databases: { REQUESTS: gateway.requests },
+  serviceBindings: { APP: gateway.worker },
+  unsafeDirectSockets: [{ host: '127.0.0.1', port: gateway.port }],
+});
+
 try {
+  const workers = want.worker ? [application(want.worker), prover()] : [nobody()];
+  if (want.gateway) workers.push(before(want.gateway));
   runtime = new Miniflare(convertV4MiniflareOptions({
     host: '127.0.0.1',
     port: want.port,
@@ -88,11 +103,12 @@ try {
     logRequests: false,
     unsafeLocalExplorer: true, // the REST mirror
     resourcePersistencePath: want.state,
-    workers: want.worker ? [application(want.worker), prover()] : [nobody()],
+    workers,
   }));
   const url = await runtime.ready;
   const versions = { node: process.versions.node, miniflare: require('miniflare/package.json').version, workerd: require('workerd/package.json').version };
-  writeFileSync(`${want.ready}.new`, JSON.stringify({ pid: process.pid, port: Number(url.port), versions }));
+  const gateway = want.gateway ? Number((await runtime.unsafeGetDirectURL(want.gateway.name)).port) : 0;
+  writeFileSync(`${want.ready}.new`, JSON.stringify({ pid: process.pid, port: Number(url.port), gateway, versions }));
   renameSync(`${want.ready}.new`, want.ready);
 } catch (error) {
   console.error(error?.stack ?? String(error));

@@ -3,7 +3,8 @@
 The child is the real node binary with `runtime.mjs`, in a session of its own; workerd is its child.  In the mode
 `stdin` it ends when its stdin closes: at the end of the `with` block, and also when this process dies in any way.
 
-A system with a Worker of its own gets it bundled and served by the same runtime, over the same data.
+A system with a Worker of its own gets it bundled and served by the same runtime, over the same data; one with a gateway
+gets that before it, on a port of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from towpath.cloudflare.errors import CloudflareError
 from towpath.cloudflare.r2 import r2
 from towpath.errors import CannotFinish, WrongUse
 from towpath.local import processes
+from towpath.local.gateway import Gateway, bundle_gateway
 from towpath.local.state import Record, State, Wanted
 from towpath.local.worker import Bundle, bundle, read_worker
 from towpath.secrets import Secret
@@ -52,11 +54,17 @@ class Runtime:
     versions: dict[str, str]  # node, miniflare, workerd
     namespace: str = ""  # the id of the KV namespace that the Worker is bound to
     worker: str = ""  # digest of the Worker that it serves; "" without one
+    gateway_port: int = 0  # 0 without a gateway
 
     @property
     def url(self) -> str:
         """Where the system's own Worker answers: the value for `worker_url`."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway answers, "" without one."""
+        return f"http://127.0.0.1:{self.gateway_port}" if self.gateway_port else ""
 
     @property
     def worker_token(self) -> Secret:
@@ -105,17 +113,18 @@ def start(
     deadline: float = DEADLINE,
     namespace: str = "",
     worker: Path | None = None,
+    gateway: Gateway | None = None,
 ) -> Iterator[Runtime]:
     """Run a runtime for the length of a `with` block.
 
     `port` 0 takes a free one.  `root` is the project's folder with node_modules; `state` defaults to
     `build/local/<system>-<environment>` under it; `namespace` is the id of the KV namespace, "" one of its own;
-    `worker` the folder of a Worker with its wrangler.jsonc.  Raises WrongUse if the port or the state is in use, or the
-    npm packages are not installed; BadInput if the Worker cannot be bundled; CannotFinish if the runtime does not
-    answer within `deadline` seconds.
+    `worker` the folder of a Worker with its wrangler.jsonc, `gateway` what stands before it.  Raises WrongUse if a port
+    or the state is in use, or npm packages are missing; BadInput if a Worker cannot be bundled; CannotFinish if the
+    runtime does not answer within `deadline` seconds.
     """
     state = state or State.of(root, system, environment)
-    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker)
+    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker, gateway)
     child, runtime = launch(state, wanted, root, "stdin", deadline)
     try:
         yield runtime
@@ -131,49 +140,48 @@ def launch(
     node, packages = tools(root)
     with state.locked():
         _clear(state)
-        if wanted.port and not processes.freed(wanted.port):
-            raise _port_in_use(wanted.port)
+        for one in filter(None, (wanted.port, wanted.gateway.port if wanted.gateway else 0)):
+            if not processes.freed(one):
+                raise _port_in_use(one)
         state.prepare()
         state.forget()
         state.scratch.mkdir()
-        built = bundled(state, wanted.worker, root)
-        child = _spawn(state, wanted, built, node, packages, life)
-        digest = built.digest if built else ""
+        built, before = bundles(state, wanted.worker, wanted.gateway, root)
+        child = _spawn(state, wanted, built, before, node, packages, life)
         try:
             created = psutil.Process(child.pid).create_time()
-            record = Record(
-                child.pid, created, wanted.port, life, wanted.bucket, wanted.database_id, wanted.namespace, digest
-            )
+            digests = (built.digest if built else "", before.digest if before else "")
+            places = (wanted.bucket, wanted.database_id, wanted.namespace)
+            record = Record(child.pid, created, wanted.port, life, *places, *digests)
             state.write(record)
             ready = _wait(state, child, time.monotonic() + deadline, deadline)
-            state.write(replace(record, port=ready["port"]))
+            record = replace(record, port=ready["port"], gateway_port=ready["gateway"])
+            state.write(record)
         except BaseException:
             halt(state, child)
             raise
-        return child, serving(state, replace(record, port=ready["port"]), ready["versions"])
+        return child, serving(state, record, ready["versions"])
 
 
 def serving(state: State, record: Record, versions: dict[str, str]) -> Runtime:
     """The runtime that a record tells of."""
-    return Runtime(
-        state,
-        record.port,
-        record.bucket,
-        record.database_id,
-        record.pid,
-        versions,
-        record.namespace,
-        record.worker,
-    )
+    r = record
+    places = (r.port, r.bucket, r.database_id, r.pid)
+    return Runtime(state, *places, versions, r.namespace, r.worker, r.gateway_port)
 
 
-def bundled(state: State, worker: Path | None, root: Path) -> Bundle | None:
-    """The Worker of that folder, bundled beside the state; None without one.  Raises BadInput, WrongUse."""
-    if worker is None:
-        return None
+def bundles(
+    state: State, worker: Path | None, gateway: Gateway | None, root: Path
+) -> tuple[Bundle | None, Bundle | None]:
+    """Worker and gateway, bundled beside the state; None for what there is not.  Raises BadInput, WrongUse."""
+    if worker is None and gateway is None:
+        return None, None
     node, packages = tools(root)
     state.prepare()
-    return bundle(read_worker(worker), node, packages, state.folder / "worker.js")
+    built = bundle(read_worker(worker), node, packages, state.folder / "worker.js") if worker else None
+    if gateway is None:
+        return built, None
+    return built, bundle_gateway(gateway, built, node, packages, state.folder / "gateway.js")
 
 
 def halt(state: State, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -203,7 +211,7 @@ def tools(root: Path) -> tuple[Path, Path]:
 
 
 def _spawn(
-    state: State, wanted: Wanted, built: Bundle | None, node: Path, packages: Path, life: str
+    state: State, wanted: Wanted, built: Bundle | None, before: Bundle | None, node: Path, packages: Path, life: str
 ) -> subprocess.Popen[bytes]:
     want = {
         "port": wanted.port,
@@ -218,6 +226,7 @@ def _spawn(
         "secretKey": str(state.folder / "r2-secret-key"),
         "token": str(state.folder / "worker-token"),
         "worker": dict(built.options) if built else None,
+        "gateway": dict(before.options) if before else None,
         "prover": str(PROVER),
         "life": life,
     }

@@ -5,7 +5,7 @@ build/local/<system>-<environment>/
     r2-access-key     made up at the first start, readable by its owner alone; params name these two files
     r2-secret-key
     worker-token      the same for the Worker's own door (ENQUEUE_TOKEN)
-    worker.js         the system's Worker, bundled, where it has one
+    worker.js         the system's Worker, bundled, where it has one; gateway.js the same for its gateway
     runtime.json      the process that serves it, with its start time and port
     runtime.log       what the runtime said since its last start
     lock              held while somebody starts, stops or resets
@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from towpath.errors import WrongUse
+from towpath.local.gateway import Gateway
 from towpath.secrets import Secret
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]*$")
@@ -44,17 +45,20 @@ class Record:
     database_id: str
     namespace: str = ""
     worker: str = ""  # digest of the Worker that is served; "" without one
+    gateway: str = ""  # the same of the gateway
+    gateway_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a runtime is asked to serve; `worker` is the folder of a Worker, None without one."""
+    """What a runtime is asked to serve; `worker` is the folder of a Worker."""
 
     port: int
     bucket: str
     database_id: str
     namespace: str
     worker: Path | None
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)

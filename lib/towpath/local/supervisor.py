@@ -7,7 +7,8 @@ from pathlib import Path
 
 from towpath.errors import WrongUse
 from towpath.local import processes
-from towpath.local.runtime import DEADLINE, Runtime, answers, bundled, halt, launch, serving
+from towpath.local.gateway import Gateway
+from towpath.local.runtime import DEADLINE, Runtime, answers, bundles, halt, launch, serving
 from towpath.local.state import Record, State, Wanted
 
 
@@ -57,12 +58,13 @@ def up(
     deadline: float = DEADLINE,
     namespace: str = "",
     worker: Path | None = None,
+    gateway: Gateway | None = None,
 ) -> tuple[Runtime, bool]:
     """See to it that a runtime serves this system on this port; return it, and whether it was started now.
 
-    One that serves already is used if it answers on the same port with the same bucket, database, namespace and Worker;
-    else it is stopped and started anew.  `fresh` empties D1, R2 and KV first (environment `local` only).  Raises
-    WrongUse, BadInput (the Worker cannot be bundled), CannotFinish.
+    One that serves already is used if it answers on the same port with the same bucket, database, namespace, Worker and
+    gateway; else it is stopped and started anew.  `fresh` empties D1, R2 and KV first (environment `local` only).
+    Raises WrongUse, BadInput (the Worker cannot be bundled), CannotFinish.
     """
     state = state or State.of(root, system, environment)
     now = status(state)
@@ -70,13 +72,13 @@ def up(
         reset(state, environment)
     elif now.record is not None and now.answering:
         record = now.record
-        built = bundled(state, worker, root)
-        asked = (bucket, database_id, namespace or state.namespace, built.digest if built else "")
-        same = asked == (record.bucket, record.database_id, record.namespace, record.worker)
+        digests = tuple(one.digest if one else "" for one in bundles(state, worker, gateway, root))
+        asked = (bucket, database_id, namespace or state.namespace, *digests)
+        same = asked == (record.bucket, record.database_id, record.namespace, record.worker, record.gateway)
         if same and port in (0, record.port):
             return serving(state, record, state.versions()), False
     down(state)
-    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker)
+    wanted = Wanted(port, bucket, database_id, namespace or state.namespace, worker, gateway)
     _, runtime = launch(state, wanted, root, "signal", deadline)
     return runtime, True
 

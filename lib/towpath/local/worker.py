@@ -58,24 +58,19 @@ def worker_folder(root: Path, system: str) -> Path | None:
 def read_worker(folder: Path) -> Worker:
     """Read wrangler.jsonc.  Raises BadInput, naming file and key."""
     path = folder / CONFIG
-    try:
-        found = json.loads(_plain(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise _wrong(path, f"cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise _wrong(path, "is not an object")
-    main = folder / _text(path, found, "main")
+    found = read_config(path)
+    main = folder / text(path, found, "main")
     if not main.is_file():
-        raise _wrong(path, f"main names {found['main']}, which is not there")
+        raise wrong(path, f"main names {found['main']}, which is not there")
     queues = found.get("queues", {})
-    producers = {_text(path, one, "binding"): _text(path, one, "queue") for one in queues.get("producers", ())}
-    consumers = {_text(path, one, "queue"): _consumer(one) for one in queues.get("consumers", ())}
+    producers = {text(path, one, "binding"): text(path, one, "queue") for one in queues.get("producers", ())}
+    consumers = {text(path, one, "queue"): _consumer(one) for one in queues.get("consumers", ())}
     _closed(path, producers, consumers)
     return Worker(
         folder=folder,
-        name=_text(path, found, "name"),
+        name=text(path, found, "name"),
         main=main,
-        compatibility=_text(path, found, "compatibility_date"),
+        compatibility=text(path, found, "compatibility_date"),
         variables=found.get("vars", {}),
         database=_one(path, found, "d1_databases"),
         namespace=_one(path, found, "kv_namespaces"),
@@ -87,16 +82,6 @@ def read_worker(folder: Path) -> Worker:
 
 def bundle(worker: Worker, node: Path, packages: Path, to: Path) -> Bundle:
     """Bundle the Worker into the file `to`.  Raises BadInput with the bundler's first words, CannotFinish."""
-    script = Path(__file__).with_name("bundle.mjs")
-    command = [node, script, packages, worker.main.resolve(), to]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={}, check=False)
-    except subprocess.TimeoutExpired as slow:
-        step = "start again; is the machine overloaded?"
-        raise CannotFinish(f"esbuild does not end after {PATIENCE:.0f} s", object=str(worker.main), next=step) from slow
-    if done.returncode:
-        said = " ".join(done.stderr.split())[:500]
-        raise BadInput(f"the Worker cannot be bundled: {said}", object=str(worker.main), next="correct the Worker")
     options = {
         "name": worker.name,
         "script": str(to),
@@ -108,8 +93,47 @@ def bundle(worker: Worker, node: Path, packages: Path, to: Path) -> Bundle:
         "producers": dict(worker.producers),
         "consumers": {queue: dict(options) for queue, options in worker.consumers.items()},
     }
+    return bundled(worker.main, options, node, packages, to)
+
+
+def bundled(main: Path, options: Mapping[str, Any], node: Path, packages: Path, to: Path) -> Bundle:
+    """One module out of `main` and what it imports.  Raises BadInput with the bundler's first words, CannotFinish."""
+    script = Path(__file__).with_name("bundle.mjs")
+    command = [node, script, packages, main.resolve(), to]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={}, check=False)
+    except subprocess.TimeoutExpired as slow:
+        step = "start again; is the machine overloaded?"
+        raise CannotFinish(f"esbuild does not end after {PATIENCE:.0f} s", object=str(main), next=step) from slow
+    if done.returncode:
+        said = " ".join(done.stderr.split())[:500]
+        raise BadInput(f"the Worker cannot be bundled: {said}", object=str(main), next="correct the Worker")
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode() + to.read_bytes())
     return Bundle(options, digest.hexdigest())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A wrangler.jsonc as it stands.  Raises BadInput."""
+    try:
+        found = json.loads(_plain(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise wrong(path, f"cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise wrong(path, "is not an object")
+    return found
+
+
+def text(path: Path, found: Mapping[str, Any], key: str) -> str:
+    """A text that must be there.  Raises BadInput."""
+    value = found.get(key)
+    if not isinstance(value, str) or not value:
+        raise wrong(path, f"{key} is missing, or no text")
+    return value
+
+
+def wrong(path: Path, what: str) -> BadInput:
+    """The error about a wrangler.jsonc."""
+    return BadInput(what, object=str(path), next="correct wrangler.jsonc")
 
 
 def _plain(text: str) -> str:
@@ -117,18 +141,11 @@ def _plain(text: str) -> str:
     return _COMMA.sub(lambda found: found[1] or "", _JSONC.sub(lambda found: found[1] or " ", text))
 
 
-def _text(path: Path, found: Mapping[str, Any], key: str) -> str:
-    value = found.get(key)
-    if not isinstance(value, str) or not value:
-        raise _wrong(path, f"{key} is missing, or no text")
-    return value
-
-
 def _one(path: Path, found: Mapping[str, Any], key: str) -> str:
     bound = found.get(key, [])
     if len(bound) > 1:
-        raise _wrong(path, f"{key} has {len(bound)} entries: a system has one of each")
-    return _text(path, bound[0], "binding") if bound else ""
+        raise wrong(path, f"{key} has {len(bound)} entries: a system has one of each")
+    return text(path, bound[0], "binding") if bound else ""
 
 
 def _consumer(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +158,4 @@ def _closed(path: Path, producers: Mapping[str, str], consumers: Mapping[str, Ma
     dead = [str(options["deadLetterQueue"]) for options in consumers.values() if "deadLetterQueue" in options]
     for queue in [*producers.values(), *dead]:
         if queue not in consumers:
-            raise _wrong(path, f"queue {queue} has no consumer: its messages would be lost")
-
-
-def _wrong(path: Path, what: str) -> BadInput:
-    return BadInput(what, object=str(path), next="correct wrangler.jsonc")
+            raise wrong(path, f"queue {queue} has no consumer: its messages would be lost")

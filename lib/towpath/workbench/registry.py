@@ -15,6 +15,7 @@ from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.runs.rules import RULES as RUNS
 from towpath.tables.acceptance import RULES as ACCEPTANCE
 from towpath.tables.rules import RULES as TABLES
+from towpath.traffic.rules import RULES as TRAFFIC
 from towpath.workbench.rules import RULES as JOINTS
 
 
@@ -37,6 +38,7 @@ _ROOMS: tuple[tuple[str, str, Mapping[str, Rule]], ...] = (
     ("objects", "files", OBJECTS),
     ("keys", "Redis", KEYS),
     ("jobs", "Celery on Redis", JOBS),
+    ("traffic", "", TRAFFIC),
     ("workbench", "", JOINTS),
 )
 

@@ -1,0 +1,104 @@
+// The gateway: it stands before the old application and the new one, and says for each request which of them answers.
+//
+// It reads one setting from KV (setting.ts), knows a session by its key (sessions.ts), decides (decide.ts), passes the
+// request on (forward.ts) and notes a line (lines.ts).  It never tries a second side: an error is counted and answered.
+import { decide, type Side } from './decide';
+import type { Environment } from './environment';
+import { forward } from './forward';
+import { note } from './lines';
+import { listed, routeOf } from './routes';
+import { Session, bucketOf, pinOf } from './sessions';
+import { known, type Setting } from './setting';
+
+/** Answered by the gateway itself: tells the revision it works by, and nothing else. */
+const STATUS = '/.well-known/towpath-traffic';
+const READING = ['GET', 'HEAD', 'OPTIONS'];
+const RETRY_AFTER = '30'; // seconds
+
+export default {
+  async fetch(request, environment, context): Promise<Response> {
+    const begun = Date.now();
+    const now = await known(environment, begun);
+    const revision = now.setting?.revision ?? 0;
+    const { pathname } = new URL(request.url);
+    if (pathname === STATUS) return signed(new Response(null, { status: 204 }), 'gateway', revision, []);
+
+    const writes = !READING.includes(request.method) || listed(request.method, pathname, environment.WRITES ?? []);
+    const session = new Session(request);
+    const place = await placed(environment, session, now.setting, writes);
+    const side = decide(now, writes, place.inside, environment.FALLBACK);
+    const { answer, by } = await answered(environment, request, side, session);
+    // Only what was acknowledged has to be read again by who wrote it.
+    if (writes && by === 'worker' && answer.status < 400) place.cookies.push(...place.pin);
+    note(environment, context, {
+      at: begun,
+      route: routeOf(pathname, environment.ROUTES ?? []),
+      side,
+      method: request.method,
+      status: answer.status,
+      ms: Date.now() - begun,
+      bucket: place.bucket,
+      revision,
+    });
+    return signed(answer, by, revision, place.cookies);
+  },
+} satisfies ExportedHandler<Environment>;
+
+interface Place {
+  bucket: number | null;
+  inside: boolean;
+  cookies: string[]; // to be set in any case
+  pin: string[]; // to be set once a write is acknowledged
+}
+
+/** Where a session stands in a split; in the other modes nobody has to be known. */
+async function placed(
+  environment: Environment,
+  session: Session,
+  setting: Setting | undefined,
+  writes: boolean,
+): Promise<Place> {
+  if (setting?.mode !== 'split') return { bucket: null, inside: false, cookies: [], pin: [] };
+  const told = session.key(environment);
+  const key = told || crypto.randomUUID();
+  const [bucket, pin] = await Promise.all([bucketOf(setting.salt, key), pinOf(setting.salt)]);
+  const pinned = session.pin === pin;
+  return {
+    bucket,
+    inside: pinned || bucket < setting.percent * 100,
+    cookies: told ? [] : [session.begin(key)],
+    pin: writes && !pinned ? [session.stay(pin)] : [],
+  };
+}
+
+async function answered(
+  environment: Environment,
+  request: Request,
+  side: Side,
+  session: Session,
+): Promise<{ answer: Response; by: Side }> {
+  if (side === 'gateway') {
+    const words = 'writing is switched off for a moment, reading works; please try again';
+    return { answer: refusal(503, words, { 'retry-after': RETRY_AFTER }), by: 'gateway' };
+  }
+  if (request.headers.has('upgrade')) {
+    return { answer: refusal(501, 'the gateway carries no WebSockets'), by: 'gateway' };
+  }
+  try {
+    return { answer: await forward(environment, request, side, session), by: side };
+  } catch (error) {
+    console.warn(`${side} does not answer: ${String(error)}`);
+    return { answer: refusal(502, 'the application does not answer'), by: 'gateway' };
+  }
+}
+
+function refusal(status: number, detail: string, headers: Record<string, string> = {}): Response {
+  return Response.json({ detail }, { status, headers: { 'cache-control': 'no-store', ...headers } });
+}
+
+function signed(answer: Response, by: Side, revision: number, cookies: readonly string[]): Response {
+  answer.headers.set('x-served-by', by);
+  answer.headers.set('x-towpath-revision', String(revision));
+  for (const cookie of cookies) answer.headers.append('set-cookie', cookie);
+  return answer;
+}

@@ -1,0 +1,46 @@
+"""What can be wrong with traffic while it moves: one code per rule, as data."""
+
+from __future__ import annotations
+
+from towpath.checks import Rule, Severity
+
+
+def _rule(code: str, title: str, severity: Severity, advice: str) -> Rule:
+    return Rule(code, "traffic", title, severity, advice)
+
+
+RULES: dict[str, Rule] = {
+    rule.code: rule
+    for rule in (
+        _rule(
+            "TR101",
+            "gateway does not work by the new setting",
+            Severity.REFUSE,
+            "look whether the gateway answers and reads this KV namespace, then run the step again",
+        ),
+        _rule(
+            "TR102",
+            "new side answers too many requests with errors",
+            Severity.REFUSE,
+            "traffic goes back to 0 % by itself; read the new Worker's log for the routes named here",
+        ),
+        _rule(
+            "TR103",
+            "new side answers too slowly",
+            Severity.REFUSE,
+            "traffic goes back to 0 % by itself; look at the routes named here, and at their queries",
+        ),
+        _rule(
+            "TR104",
+            "too few request lines to judge the new side by",
+            Severity.REFUSE,
+            "traffic goes back to 0 %: no data is no success; look whether the gateway writes its lines",
+        ),
+        _rule(
+            "TR105",
+            "request lines are lost",
+            Severity.WARN,
+            "the numbers are of what was written; look at the log of the gateway and the size of the lines' database",
+        ),
+    )
+}
