@@ -76,7 +76,7 @@ class Plan:
         steps = [
             f"  {step.phase:<14}{_gate(step.gate)}, about {step.minutes} min, approvers {step.approvers}"
             + (", POINT OF NO RETURN" if step.point_of_no_return else "")
-            for step in self.runbook.steps
+            for step in self.runbook.all_steps
         ]
         decisions = [f"  {d.code} {d.object} → {d.do}: {d.reason}" for d in self.mapping.decisions]
         waivers = [

@@ -23,7 +23,9 @@ class Step(BaseModel):
     model_config = _STRICT
 
     phase: str = Field(description="the name of a notebook, e.g. 03-export")
-    gate: Literal["previous", "none"] = Field(description="previous (the step before must be PASS) or none")
+    gate: Literal["previous", "none", "begun"] = Field(
+        description="previous (the step before must be PASS), none, or, for way_back, begun"
+    )
     approvers: int = Field(default=0, ge=0, le=9, description="how many people approve the real run: 0 to 9")
     minutes: int = Field(ge=0, description="expected minutes, a whole number")
     point_of_no_return: bool = Field(default=False, description="true or false")
@@ -46,6 +48,7 @@ class FrontMatter(BaseModel):
     system: str = Field(description="the name of the system's folder")
     title: str = Field(min_length=1, description="one line for people")
     steps: tuple[Step, ...] = Field(min_length=1, description="a list of {phase, gate, minutes, …}")
+    way_back: Step | None = Field(default=None, description="a step with gate begun, which runs only when it is named")
 
 
 class Runbook(FrontMatter):
@@ -55,21 +58,31 @@ class Runbook(FrontMatter):
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases in their order."""
+        """The phases in their order, without the way back."""
         return tuple(step.phase for step in self.steps)
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps, and the way back where there is one."""
+        return (*self.steps, *([self.way_back] if self.way_back else []))
 
     def step(self, phase: str) -> Step:
         """The step of a phase.  Raises WrongUse (as PlanRefused) for a phase that the runbook does not have."""
-        for step in self.steps:
+        for step in self.all_steps:
             if step.phase == phase:
                 return step
-        phases = ", ".join(self.phases)
+        phases = ", ".join(step.phase for step in self.all_steps)
         raise refuse("PL010", f"runbooks/{self.system}/runbook.md", phase, "no such step", f"use one of {phases}")
 
     def before(self, phase: str) -> tuple[str, ...]:
-        """The phases that must be PASS before `phase` starts, the first one first; ends at a step with gate none."""
+        """The phases that must be PASS before `phase` starts, the first one first; ends at a step with gate none.
+
+        The way back asks for none: it starts where the last step has begun.
+        """
         found: list[str] = []
-        steps = list(self.steps[: self.phases.index(self.step(phase).phase) + 1])
+        if self.step(phase).gate == "begun":
+            return ()
+        steps = list(self.steps[: self.phases.index(phase) + 1])
         while len(steps) > 1 and steps[-1].gate == "previous":
             steps.pop()
             found.insert(0, steps[-1].phase)
@@ -106,6 +119,12 @@ def _ordered(front: FrontMatter, shown: str, line: int) -> None:
         raise refuse("PL010", shown, "steps", "the phases do not rise, each once", "order them by number", line)
     if front.steps[0].gate != "none":
         raise refuse("PL010", shown, "steps[0].gate", "nothing stands before the first step", "write gate: none", line)
+    wrong = [step.phase for step in front.steps if step.gate == "begun"]
+    if front.way_back is not None and (front.way_back.gate != "begun" or front.way_back.phase <= phases[-1]):
+        wrong.append(front.way_back.phase)
+    if wrong:
+        step = "give gate: begun to the way_back, and to it alone; its phase comes after the last step"
+        raise refuse("PL010", shown, wrong[0], "has the wrong gate or place", step, line)
     if sum(step.point_of_no_return for step in front.steps) > 1:
         step = "mark the first step whose effect cannot be undone"
         raise refuse("PL010", shown, "steps", "has more than one point of no return", step, line)

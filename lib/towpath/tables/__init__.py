@@ -14,6 +14,7 @@ validate    compare holds page digests against the target, opened opens the page
             hold around the rows
 cutover     changes finds what changed between two snapshots, delta writes it in an order that breaks no constraint;
             vacate sets aside a unique value that moves to another row
+roll-back   written finds what the target holds otherwise than the last snapshot, back carries it into the source
 
 Modules are imported by their names; this package exports nothing.
 """

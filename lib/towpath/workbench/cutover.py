@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import towpath.workbench.export as exporting
@@ -65,7 +66,7 @@ def freeze(bench: Workbench) -> Freeze:
         draft.write_text(json.dumps({"since": at, "by": f"towpath {bench.run.run_folder.run_id}"}), encoding="utf-8")
         os.replace(draft, switch)  # noqa: PTH105 - atomic: the application reads it at any moment
         found = f"{bench.params.source_maintenance_switch} since {at}"
-        _report(bench, "CU101", "switch", "on", found, switch.is_file())
+        report_check(bench, "CU101", "switch", "on", found, switch.is_file())
     started = time.monotonic()
     return Freeze(started, at, _quiet(bench) if approved else (), approved)
 
@@ -121,7 +122,7 @@ def rows(
     bench.run.artefact(final.folder)
     loading.load(bench.d1, final.folder, made, report)
     for check in received(bench.d1, made):
-        _report(bench, "CU103", check.object, check.expected, check.found, check.verdict is Verdict.PASS)
+        report_check(bench, "CU103", check.object, check.expected, check.found, check.verdict is Verdict.PASS)
     bench.run.number("rows", made.rows, "rows")
     bench.forget_state()
     return made
@@ -166,9 +167,9 @@ def still_frozen(bench: Workbench, freeze: Freeze) -> float:
     found = "unchanged" if unchanged else "changed by another connection"
     seconds = time.monotonic() - freeze.started
     if freeze.approved:
-        _report(bench, "CU102", "source", "unchanged", f"{found} since {freeze.at}", unchanged)
+        report_check(bench, "CU102", "source", "unchanged", f"{found} since {freeze.at}", unchanged)
         budget = 60 * bench.run.plan.runbook.step(bench.run.phase).minutes
-        _report(bench, "CU104", "freeze", f"under {budget} s", f"{seconds:.1f} s", seconds < budget)
+        report_check(bench, "CU104", "freeze", f"under {budget} s", f"{seconds:.1f} s", seconds < budget)
         bench.run.number("freeze_seconds", round(seconds, 3), "s")
     return seconds
 
@@ -179,6 +180,9 @@ def _triggers(bench: Workbench, final: Exporter) -> list[Named]:
     return [Named(t.name, t.sql, tables_of[t.name.lower()]) for t in bench.conversion.triggers]
 
 
-def _report(bench: Workbench, code: str, object: str, expected: str, found: str, ok: bool) -> None:
-    step = "" if ok else RULES[code].advice
-    bench.run.add([Check(code, "cutover", object, expected, found, Verdict.PASS if ok else Verdict.FAIL, step)])
+def report_check(
+    bench: Workbench, code: str, object: str, expected: str, found: str, ok: bool, keys: Sequence[str] = ()
+) -> None:
+    """Add one check of the cutover or of the way back."""
+    step, verdict = ("", Verdict.PASS) if ok else (RULES[code].advice, Verdict.FAIL)
+    bench.run.add([Check(code, "cutover", object, expected, found, verdict, step, tuple(keys))])

@@ -16,6 +16,7 @@ from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
+from towpath.workbench.rollback import Todo
 from towpath.workbench.workbench import Workbench
 
 
@@ -247,3 +248,16 @@ def checks(bench: Workbench) -> show.Shown:
     """Every check of this phase."""
     failed = sum(check.verdict is Verdict.FAIL for check in bench.run.checks)
     return show.check_table(bench.run.checks, "Checks of this phase" if not failed else f"{failed} checks fail")
+
+
+def way_back(todo: Todo) -> show.Shown:
+    """What the new application wrote, table by table, and what stands in the way of carrying it back."""
+    rows = [
+        (name, len(c.inserted), len(c.updated), len(c.deleted), sum(one.table == name for one in todo.conflicts))
+        for name, c in todo.rows.items()
+        if c.count or any(one.table == name for one in todo.conflicts)
+    ]
+    files, stuck = todo.files, len(todo.files.conflicts)
+    rows.append(("files", "", len(files.fetch), len(files.remove), stuck))
+    title = f"Written on the target since the cutover: {todo.row_count:,} rows, {files.count:,} files"
+    return show.table(rows, ("Where", "Inserted", "Updated", "Deleted", "In the way"), title)

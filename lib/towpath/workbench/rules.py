@@ -16,6 +16,13 @@ _ROWS = (
     ("CU102", "cutover", "The source did not change while it was frozen", "find the writer that ignores the switch"),
     ("CU103", "cutover", "The target receives the delta, all of it", "run 06-cutover again: it goes on from there"),
     ("CU104", "cutover", "The freeze is as short as the runbook allows", "shorten the time between 03 and 06"),
+    ("CU201", "cutover", "No row stands in the way back", "decide by hand which side is right, row by row"),
+    ("CU202", "cutover", "No file stands in the way back", "decide by hand which side is right, file by file"),
+    ("CU203", "cutover", "Every row written on the target is carried back", "run 07-roll-back again"),
+    ("CU204", "cutover", "Every file written on the target is carried back", "run 07-roll-back again"),
+    ("CU205", "cutover", "No reference of the source lost its parent", "look at the rows; the source stays frozen"),
+    ("CU206", "cutover", "Every file is the same on both sides", "run 07-roll-back again; the source stays frozen"),
+    ("CU207", "cutover", "The application accepts writes again", "repair what the checks above name, run it again"),
 )
 _TOLD = ("FT120",)  # what is only reported
 RULES: dict[str, Rule] = {

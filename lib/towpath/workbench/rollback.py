@@ -1,0 +1,176 @@
+"""07-roll-back: what was written on the target since the cutover, carried back into the source, and the freeze lifted.
+
+The other direction of the same path: what the target has otherwise than the last snapshot is found by pages, written
+into the file in one transaction, and then every cell and every byte of both sides is compared again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from towpath import objects
+from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.errors import CannotFinish, WrongUse
+from towpath.tables.acceptance import sequences
+from towpath.tables.back import carry_back, target_sequences
+from towpath.tables.changes import TableChanges, find_changes
+from towpath.tables.compare import compare
+from towpath.tables.export import Exporter
+from towpath.tables.manifest import Manifest
+from towpath.tables.snapshot import take
+from towpath.tables.source import open_source
+from towpath.tables.written import Conflict, against_source, find_written
+from towpath.workbench import inventory
+from towpath.workbench.cutover import Freeze, report_check
+from towpath.workbench.state import State
+from towpath.workbench.workbench import Workbench
+
+BEFORE, AFTER, LISTED = "roll-back/before", "roll-back/after", "roll-back/objects.jsonl"
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The source after the way back, and a manifest of its pages."""
+
+    source: Exporter
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What the source lacks of what the target holds."""
+
+    before: Exporter  # the source as it is now
+    rows: Mapping[str, TableChanges]
+    files: objects.Back
+    conflicts: tuple[Conflict, ...]
+
+    @property
+    def row_count(self) -> int:
+        """Rows that were inserted, updated or deleted on the target."""
+        return sum(change.count for change in self.rows.values())
+
+
+def base(bench: Workbench) -> State:
+    """The last state that the target held of the source.  Raises WrongUse for what cannot be carried back."""
+    if others := bench.surfaces & {"server", "cache", "jobs"}:
+        what = f"the way back of {', '.join(sorted(others))} is not built"
+        step = "keep the source frozen, and carry by hand what the new side wrote since"
+        raise WrongUse(what, object=bench.run.phase, next=step)
+    state = bench.state
+    if not bench.has_begun(state):
+        step = "nothing was written there: remove the maintenance switch, and the source goes on"
+        raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next=step)
+    return state
+
+
+def find(bench: Workbench, state: State, report: Progress) -> Todo:
+    """Find what was written on the target, and what stands in its way; `report` counts rows."""
+    there = find_written(bench.d1, state.manifest, state.exporter, report)
+    before = _snapshot(bench, BEFORE, closed_cleanly=bench.params.source_closed_cleanly)
+    rows, conflicts = against_source(state.manifest, state.exporter, before, there)
+    folder = bench.run.source("source_files")
+    listed = state.objects
+    files = objects.find_back(listed, listed.prefixes, folder, bench.s3, bench.params.r2_bucket)
+    todo = Todo(before, rows, files, tuple(conflicts))
+    bench.run.number("rows_to_carry_back", todo.row_count, "rows")
+    bench.run.number("files_to_carry_back", files.count, "files")
+    named = [f"{one.table} {one.key}: {one.why}" for one in conflicts]
+    report_check(bench, "CU201", "rows", "none in the way", _count(named), not named, named)
+    named = [f"{key}: {why}" for key, why in files.conflicts]
+    report_check(bench, "CU202", "files", "none in the way", _count(named), not named, named)
+    return todo
+
+
+def rows(bench: Workbench, todo: Todo, freeze: Freeze, report: Progress) -> int:
+    """Write the rows into the source, in one transaction; `report` counts rows.  0 in a dry run."""
+    if not freeze.approved:
+        return 0
+    _refuse_failed(bench)
+    last = target_sequences(bench.d1, todo.before.schema.sequences)
+    done = carry_back(bench.run.source("source_database"), todo.before, todo.rows, last, report)
+    report_check(bench, "CU203", "rows", f"{todo.row_count:,} rows", f"{done:,} rows", done == todo.row_count)
+    return done
+
+
+def files(bench: Workbench, todo: Todo, freeze: Freeze, report: Progress) -> int:
+    """Write the files into the folder; `report` counts bytes and removals.  0 in a dry run."""
+    if not freeze.approved:
+        return 0
+    done = objects.carry_files_back(todo.files, bench.s3, bench.params.r2_bucket, report)
+    report_check(bench, "CU204", "files", f"{todo.files.count:,} files", f"{done:,} files", done == todo.files.count)
+    return done
+
+
+def look_again(bench: Workbench, state: State) -> Now:
+    """The source as it is after the way back, with what proves each page of it."""
+    after = _snapshot(bench, AFTER, closed_cleanly=True)
+    found = find_changes(state.manifest, state.exporter, after)
+    entries = tuple(change.entry for change in found.values())
+    return Now(after, replace(state.manifest, tables=entries, chunks=(), sequences=after.schema.sequences))
+
+
+def prove_rows(bench: Workbench, todo: Todo, now: Now, report: Progress) -> Comparison:
+    """Every cell of both sides against each other; `report` counts rows.  In a dry run they may still differ."""
+    found = compare(bench.d1, now.manifest, now.source.db, now.source.relations, report)
+    bench.run.add(found.checks)
+    bench.run.add(sequences(bench.d1, now.manifest))
+    bench.keep_differences(found)
+    count = "SELECT count(*) FROM pragma_foreign_key_check"
+    was, left = (int(side.db.execute(count).get) for side in (todo.before, now.source))
+    expected = f"{was:,} without a parent, as before" if was else "each has its parent"
+    report_check(bench, "CU205", "references", expected, f"{left:,} without a parent", left <= was)
+    return found
+
+
+def prove_files(bench: Workbench, state: State, report: Progress) -> list[str]:
+    """Every byte of both sides against each other; `report` counts bytes.  Returns what differs."""
+    walked = inventory.walk(bench, report)
+    entries = objects.entries(walked, state.decided, bench.run.mapping.objects.cache_control)
+    manifest = objects.write(bench.run.output(LISTED), entries, state.objects.prefixes)
+    bench.run.artefact(manifest.file)
+    compared = objects.compare(manifest, bench.s3, bench.params.r2_bucket, report)
+    # the headers of an object that the new application wrote are its own: a file has none
+    unlike = [d for d in compared.differences if d.kind != "changed" or d.column in ("sha256", "size")]
+    named = [f"{d.key}: {d.kind}" for d in unlike]
+    report_check(bench, "CU206", "files", f"{manifest.objects:,} equal on both sides", _count(named), not named, named)
+    return named
+
+
+def lift(bench: Workbench, freeze: Freeze) -> str:
+    """Let the application accept writes again, once everything is proved; a dry run, or a failed check, leaves it."""
+    failed = sum(check.verdict is Verdict.FAIL for check in bench.run.checks)
+    switch = bench.run.source("source_maintenance_switch")
+    if not freeze.approved:
+        return "dry run: nothing was written, and the switch is as it was"
+    if failed:
+        report_check(bench, "CU207", "switch", "off", f"left on: {failed} checks above fail", False)
+        return "The source stays frozen."
+    switch.unlink(missing_ok=True)
+    report_check(bench, "CU207", "switch", "off", "off" if not switch.exists() else "on", not switch.exists())
+    return "The source accepts writes again."
+
+
+def _snapshot(bench: Workbench, name: str, *, closed_cleanly: bool) -> Exporter:
+    """The source as it is now, kept in the record; what this phase wrote and closed, it closed cleanly."""
+    with closing(open_source(bench.run.source("source_database"), closed_cleanly=closed_cleanly)) as source:
+        exporter = Exporter(take(source, bench.run.output(name)), bench.decisions)
+    bench.on_close(exporter.close)
+    bench.run.artefact(exporter.folder)
+    return exporter
+
+
+def _refuse_failed(bench: Workbench) -> None:
+    failed: list[Check] = [check for check in bench.run.checks if check.verdict is Verdict.FAIL]
+    if failed:
+        what = f"nothing was carried back, because {failed[0].code} {failed[0].object} fails: {failed[0].found}"
+        step = f"{failed[0].next or 'see the checks'}; the source is still frozen"
+        raise CannotFinish(what, object=bench.run.phase, next=step, code=failed[0].code)
+
+
+def _count(named: list[str]) -> str:
+    more = f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
+    return f"{len(named):,}: {'; '.join(named[:SHOWN])}{more}" if named else "none"
