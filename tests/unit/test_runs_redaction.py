@@ -16,7 +16,7 @@ from towpath import secrets
 from towpath.cloudflare import Client
 from towpath.errors import WrongUse
 from towpath.jobs import Push
-from towpath.runs import redaction
+from towpath.runs import guard
 from towpath.runs.redaction import learn, mask_open_end, open_end, redact, redact_notebook, redact_value
 from towpath.runs.streams import HEAD, LINE, LINES, TAIL, LongText, StreamText
 from towpath.secrets import Secret
@@ -197,7 +197,7 @@ def test_a_log_that_cannot_be_written_is_said_and_does_not_stop(tmp_path: Path) 
 
 def test_guard_outside_a_kernel_learns_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARD_PASSWORD", "guarded-canary")
-    assert redaction.guard() is False
+    assert guard.guard() is False
     assert redact("guarded-canary") == "[secret env:GUARD_PASSWORD]"
 
 

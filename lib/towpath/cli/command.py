@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from towpath.cli import approval, local, records
+from towpath.cli import approval, local, records, stepping
 from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
@@ -40,6 +40,8 @@ app.add_typer(local.app, name="local")
 app.command("status")(records.status)
 app.command("verify")(records.verify)
 app.command("approve")(approval.approve)
+app.command("prepare")(stepping.prepare)
+app.command("seal")(stepping.seal)
 
 
 @app.command("run")
@@ -77,7 +79,8 @@ def run(
         towpath run joan --env local --from 04-import
         towpath run joan --env local --phase 05-validate
     """
-    from towpath.runs.runner import Order, run_system
+    from towpath.runs.runner import run_system
+    from towpath.runs.starting import Order
 
     for option, value in (("--approve", approve), ("--target", target)):
         if value is not None and not value.strip():
@@ -110,7 +113,7 @@ def plan(system: System, env: Environment, param: Changes = None) -> None:
         towpath plan joan --env staging
     """
     from towpath.runs.notebooks import check_parameters, notebook_path
-    from towpath.runs.runner import Order, load_order
+    from towpath.runs.starting import Order, load_order
 
     root = project_root()
     made = make_plan(load_order(root, Order(system, env, overrides=changes_from(param))), root)

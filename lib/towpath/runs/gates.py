@@ -7,6 +7,7 @@ from towpath.errors import WrongUse
 from towpath.plan.plan import Plan
 from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
+from towpath.runs.prepared import is_unsealed
 from towpath.runs.results import PROOFS, PhaseResult
 from towpath.runs.seal import ENDING, merged, readable_seals
 
@@ -36,6 +37,9 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             raise _closed(folder, name, f"says {result.verdict}{reason}, not PASS", step)
         if result.plan != plan.hash:
             raise _closed(folder, name, f"ran under plan {result.plan[:12]}…", f"run {before} again")
+        if is_unsealed(folder, result):
+            step = f"towpath seal {folder.run_id} --phase {before}"
+            raise _closed(folder, name, "was stepped by hand and is not sealed", step)
         newer_proof = bool(results) and results[-1].phase in PROOFS
         if results and not newer_proof and _place(order, result) < _place(order, results[-1]):
             newer = results[-1].stem

@@ -18,15 +18,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
+from towpath.runs.lengths import EXIT, Lengths
 from towpath.runs.redaction import ANNOUNCE, ENGINE, redact, redact_cell, redact_message, references, root_of_files
-from towpath.runs.streams import LongText, StreamText
+from towpath.runs.streams import StreamText
 from towpath.secrets import remember
 
-RICH_LIMIT = 1_500_000  # characters of one HTML or SVG output; a page that embeds more is no page
-TEXT_LIMIT = 16_000  # characters of one plain text or traceback
 SOCKET_LIMIT = 90  # bytes of a Unix socket's path; the kernel's limit is 108
-GUARD = "__import__('towpath.runs.redaction', fromlist=['guard']).guard({references!r}, {root!r})"
-EXIT = "the cell ended the kernel's work: that is a failure, the cells after it did not run"
+GUARD = "__import__('towpath.runs.guard', fromlist=['guard']).guard({references!r}, {root!r})"
 
 
 class Stopped(SystemExit):
@@ -44,7 +42,7 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
 
     def __init__(self, manager: Any, keep: Path | None, stem: str, **options: Any) -> None:
         super().__init__(manager, **options)
-        self.log_folder, self.stem = keep, stem
+        self._lengths = Lengths(keep, stem)
         self._streams: dict[str, tuple[StreamText, Any]] = {}
         self._cell_id = ""
         self._sockets = ""
@@ -135,7 +133,7 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
             output = self._take_stream(msg, cell, cell_index)
         else:
             redact_message(msg)
-            self._cap(msg, cell)
+            self._lengths.cap(kind, msg["content"], str(cell.get("id", "cell")))
             output = NotebookClient.process_message(self, msg, cell, cell_index)
         self.nb_man.autosave_cell()
         if output and (self.log_output or self.stderr_file or self.stdout_file):
@@ -165,52 +163,14 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
         stream, node = self._streams.get(name, (None, None))
         if stream is None or not any(output is node for output in cell.outputs):
             # one output per stream and cell, never moved: nbclient finds displays by their position
-            path, shown = self._log_path(cell, name)
-            stream, node = StreamText(path, shown), part(output_type="stream", name=name, text="")
+            stream, node = (
+                self._lengths.stream(str(cell.get("id", "cell")), name),
+                part(output_type="stream", name=name, text=""),
+            )
             cell.outputs.append(node)
             node = cell.outputs[-1]
             self._streams[name] = stream, node
         return part(output_type="stream", name=name, text=stream.feed(text))
-
-    def _cap(self, msg: dict[str, Any], cell: Any) -> None:
-        content = msg["content"]
-        if msg["msg_type"] == "error":
-            text = "\n".join(content["traceback"])
-            content["traceback"] = self._short(text, cell, "traceback").split("\n")
-            if content["ename"] == "SystemExit":
-                # papermill takes an exit with 0 for success
-                content["evalue"] = f"{EXIT} (exit {content['evalue'] or '0'})"
-                content["traceback"] = [f"STOP: {content['evalue']}"]
-            return
-        data = content.get("data")
-        if not isinstance(data, dict) or msg["msg_type"].startswith("comm"):
-            return
-        for mime in ("text/plain", "text/markdown", "text/latex"):
-            if isinstance(data.get(mime), str):
-                data[mime] = self._short(data[mime], cell, "output")
-        for mime, name in (("text/html", "html"), ("image/svg+xml", "svg")):
-            if isinstance(data.get(mime), str) and len(data[mime]) > RICH_LIMIT:
-                said = self._short(data.pop(mime), cell, name)
-                data["text/plain"] = f"{data.get('text/plain', '')}\n{said}".strip()
-
-    def _short(self, text: str, cell: Any, name: str) -> str:
-        if len(text) <= TEXT_LIMIT:
-            return text
-        kept = LongText(*self._log_path(cell, name))
-        kept.put(text)
-        kept.close()
-        return kept.text()
-
-    def _log_path(self, cell: Any, name: str) -> tuple[Path | None, str]:
-        if self.log_folder is None:
-            return None, ""
-        number = 0
-        while True:  # never over a text that another output named
-            tail = f".{number + 1}" if number else ""
-            file = f"{self.stem}.{cell.get('id', 'cell')}.{name}{tail}.txt"
-            if not (self.log_folder / file).exists():
-                return self.log_folder / file, f"log/{file}"
-            number += 1
 
     async def _check_raise_for_error(self, cell: Any, cell_index: int, exec_reply: dict[str, Any] | None) -> None:
         content = exec_reply["content"] if exec_reply else {}

@@ -4,17 +4,15 @@ Known are: what the params refer to (`env:NAME`, `file:PATH`), environment varia
 secret, and what `towpath.secrets` remembered in this process.  Shapes that give a secret away without knowing it
 (authorization headers, private keys, passwords in URLs) are masked too.
 
-In a kernel, `guard()` does the same to every message that leaves it, so that JupyterLab's copy is as clean as
-papermill's.
+In a kernel, `towpath.runs.guard` does the same to every message that leaves it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,6 @@ SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|PRIVA
 ORDINARY = frozenset({"enabled", "disabled", "default", "optional", "required", "always", "keyring", "warning"})
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 ANNOUNCE = "towpath_known"  # the message by which a guarded kernel tells the engine, and nobody else, what it masks
-GUARDED = "is_towpath_guard"
 ENGINE = "TOWPATH_ENGINE"  # set in the environment of kernels that the engine starts
 
 _OUTPUTS = frozenset({"display_data", "update_display_data", "execute_result", "error", "comm_open", "comm_msg"})
@@ -148,51 +145,3 @@ def mask_open_end(text: str) -> str:
 def references(parameters: Mapping[str, Any]) -> dict[str, str]:
     """The parameters that are references to secrets."""
     return {key: value for key, value in parameters.items() if isinstance(value, str) and REFERENCE.match(value)}
-
-
-def guard(parameters: Mapping[str, Any] | None = None, root: Path | str = "") -> bool:
-    """In a kernel: redact every message that leaves it from now on.  False when there is no kernel around.
-
-    Safe to call again.  What the parameters' references hold is learned first; `file:` paths are relative to `root`.
-    The engine calls it before the first cell, `open_run` for JupyterLab.
-    """
-    from IPython import get_ipython
-
-    learn(parameters or {}, Path(root))
-    kernel = getattr(get_ipython(), "kernel", None)
-    session = getattr(kernel, "session", None)
-    if kernel is None or session is None:
-        return False
-    if not getattr(session.serialize, GUARDED, False):
-        session.serialize = _guarded(kernel, session.serialize)
-        kernel.log.addFilter(_no_farewell)
-    return True
-
-
-def _no_farewell(record: logging.LogRecord) -> bool:
-    """jupyter_client interrupts a kernel before it shuts it down; the kernel would tell the terminal of an error."""
-    return "KeyboardInterrupt caught in kernel" not in record.getMessage()
-
-
-def _guarded(kernel: Any, serialize: Callable[..., Any]) -> Callable[..., Any]:
-    announced: dict[str, str] = {}
-    to_engine = bool(os.environ.get(ENGINE))
-
-    def guarded(message: dict[str, Any], ident: Any = None) -> Any:
-        kind = message["header"]["msg_type"]
-        if kind != ANNOUNCE and isinstance(message.get("content"), dict):
-            new = {form: name for form, name in known().items() if form not in announced}
-            if new and to_engine and message.get("parent_header"):
-                announced.update(new)
-                parent = message["parent_header"]
-                kernel.session.send(kernel.iopub_socket, ANNOUNCE, {"known": new}, parent={"header": parent})
-            if kind == "stream":
-                message["content"]["text"] = redact(message["content"]["text"])
-            elif kind == "execute_reply":
-                message["content"] = redact_value(message["content"])
-            else:
-                redact_message(message)
-        return serialize(message, ident)
-
-    guarded.__dict__[GUARDED] = True
-    return guarded

@@ -25,8 +25,10 @@ from towpath.runs.attempt import ChecksFailed, Run
 from towpath.runs.cells import watch_cells
 from towpath.runs.folder import RunFolder, environment_folder
 from towpath.runs.gates import check_gate
+from towpath.runs.guard import guard
 from towpath.runs.lock import Lock
-from towpath.runs.redaction import guard
+from towpath.runs.outputs import keep_note, note_path
+from towpath.runs.prepared import give_up, waiting_attempt
 from towpath.runs.results import PhaseResult, stem
 
 __all__ = ["RESERVED", "ChecksFailed", "Run", "open_run", "run_folder"]
@@ -51,8 +53,9 @@ def open_run(phase: str, variables: Mapping[str, Any]) -> Run:
     try:
         folder = run_folder(root, plan, phase)
         before = check_gate(folder, plan, phase)
-        check_approvals(root, folder, plan, phase, _stem(reserved))
-        result = _taken(folder, phase, reserved) if reserved else folder.begin(plan, phase, approval)
+        waiting = None if reserved else waiting_attempt(folder, phase, plan.params.run_id)
+        check_approvals(root, folder, plan, phase, waiting.stem if waiting else _stem(reserved))
+        result = waiting or (_taken(folder, phase, reserved) if reserved else _begun(folder, plan, phase, approval))
     except TowpathError:
         if lock is not None:
             lock.release()
@@ -61,6 +64,8 @@ def open_run(phase: str, variables: Mapping[str, Any]) -> Run:
     run = Run(root, plan, folder, replace(result, approval=approval), before, lock)
     watch_cells(run.trace)
     journal.attach(folder.path / "journal.jsonl", phase, result.attempt)
+    if waiting is not None:
+        keep_note(note_path(folder.path, result.stem))
     return run
 
 
@@ -94,6 +99,12 @@ def _lock(root: Path, plan: Plan, phase: str) -> Lock:
     lock = _locks.setdefault(home, Lock(home))
     lock.take(f"{phase} of {plan.system} in {plan.environment}")
     return lock
+
+
+def _begun(folder: RunFolder, plan: Plan, phase: str, approval: str) -> PhaseResult:
+    """A new attempt of a notebook that nobody prepared."""
+    give_up(folder, phase)
+    return folder.begin(plan, phase, approval)
 
 
 def _stem(reserved: str) -> str:

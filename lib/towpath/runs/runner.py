@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from towpath.checks import Verdict
-from towpath.errors import COULD_NOT_FINISH, PASS, CannotFinish, TowpathError, WrongUse
-from towpath.plan.params import Params, load_params, params_from, params_path
+from towpath.errors import COULD_NOT_FINISH, PASS, TowpathError, WrongUse
 from towpath.plan.plan import Plan, make_plan
-from towpath.plan.problems import refuse
 from towpath.plan.root import VARIABLE, inside, project_root
-from towpath.runs import journal
-from towpath.runs.approvals import check_approvals, counted_rows
 from towpath.runs.cells import LONGEST, error_line
 from towpath.runs.execution import Ended, Interruptions, execute
+from towpath.runs.finishing import finish_attempt
 from towpath.runs.folder import RunFolder, environment_folder
-from towpath.runs.gates import check_gate
 from towpath.runs.lock import Lock
 from towpath.runs.notebooks import check_parameters, notebook_path
+from towpath.runs.prepared import give_up
 from towpath.runs.redaction import redact
-from towpath.runs.results import PhaseResult, artefact_of, now, write_result
+from towpath.runs.results import PhaseResult, now
 from towpath.runs.run import RESERVED, approval_of, run_folder
-from towpath.runs.seal import seal_attempt, signer_for
+from towpath.runs.seal import signer_for
+from towpath.runs.starting import Order, admitted, load_order
 from towpath.runs.terminal import Progress, Terminal
 from towpath.signing.keys import Signer
 
 PROGRESS = "TOWPATH_PROGRESS"  # the file to which towpath.show writes progress
-REHEARSAL_SECONDS = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What somebody asked to be run."""
-
-    system: str
-    environment: str
-    phases: tuple[str, ...] = ()  # none: all of the runbook
-    start: str = ""  # the first phase, where not all are meant
-    approve: str = ""
-    target: str = ""
-    run_id: str = ""
-    dry_run: bool = False
-    overrides: Mapping[str, Any] | None = None
 
 
 def run_system(order: Order, out: IO[str] | None = None) -> int:
@@ -94,23 +73,6 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
         lock.release()
 
 
-def load_order(root: Path, order: Order) -> Params:
-    """The params of an order: the file, then `--param`, then approvals.  Raises PlanRefused."""
-    path = params_path(root, order.system, order.environment)
-    shown = inside(root, path)
-    params = load_params(path)
-    given = {"approved_plan": order.approve, "approved_target": order.target, "run_id": order.run_id}
-    changed = {**(order.overrides or {}), **{key: value for key, value in given.items() if value}}
-    if order.dry_run:
-        changed["approved_plan"] = ""
-    if changed:
-        params = params_from({**params.model_dump(), **changed}, "options of the command:")
-    for key, expected in (("system", order.system), ("environment", order.environment)):
-        if getattr(params, key) != expected:
-            raise refuse("PL003", shown, key, f"does not say {expected}", f"write {key}: {expected}")
-    return params
-
-
 def chosen(plan: Plan, order: Order) -> tuple[str, ...]:
     """The phases of an order, in the runbook's order.  Raises WrongUse for one that the runbook does not have."""
     phases = plan.runbook.phases
@@ -139,13 +101,12 @@ def _phase(
     terminal: Terminal,
 ) -> int:
     try:
-        check_gate(folder, plan, phase)
-        approvals = counted_rows(root, plan.system, check_approvals(root, folder, plan, phase))
-        _rehearse(root, plan, folder, phase)
+        approvals = admitted(root, plan, folder, phase)
     except TowpathError as error:
         terminal.line(f"{phase:<16}not started")
         terminal.line(f"    {error_line(error)}")
         return error.exit_code
+    give_up(folder, phase)
     result = folder.begin(plan, phase, approval)
     partial = folder.path / f"{result.stem}.partial.ipynb"
     progress = Progress(folder.path / "log" / f"{result.stem}.progress.jsonl")
@@ -163,14 +124,14 @@ def _phase(
         lambda seconds: terminal.moving(f"{result.stem:<16}{seconds:6.0f} s  {progress.newest()}", seconds),
     )
     progress.path.unlink(missing_ok=True)
-    result = _finished(folder, result, ended, partial, signer)
-    seal_attempt(root, folder, plan, result, signer, approvals)
+    result = _finished(folder, result, ended, partial)
+    result = finish_attempt(root, folder, plan, result, signer, approvals)
     terminal.phase(result)
     code = result.exit_code if result.exit_code is not None else COULD_NOT_FINISH
     return 128 + ended.signal if ended.signal and code != PASS else code
 
 
-def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path, signer: Signer | None) -> PhaseResult:
+def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path) -> PhaseResult:
     """The result as the kernel left it, with what only the runner knows; never better than the kernel left it."""
     result = folder.result(begun.phase, begun.attempt)
     if result.verdict is Verdict.INCOMPLETE:
@@ -186,34 +147,9 @@ def _finished(folder: RunFolder, begun: PhaseResult, ended: Ended, partial: Path
     peak = max(ended.peak or 0, int(result.number("kernel_peak_memory") or 0))
     if peak:
         result = result.with_number("kernel_peak_memory", peak, "bytes")
-    entries, last = journal.head(folder.path / "journal.jsonl")
-    result = replace(result, journal_entries=entries, journal_hash=last)
-    final = folder.path / f"{result.stem}.ipynb"
-    files = []
     if partial.is_file():
-        partial.replace(final)
-        files.append(final)
-    write_result(folder.path, result)
-    files += _pages(folder, result, signer)
-    result = result.with_artefacts(artefact_of(folder.path, file) for file in files)
-    write_result(folder.path, result)
+        partial.replace(folder.path / f"{result.stem}.ipynb")
     return result
-
-
-def _pages(folder: RunFolder, result: PhaseResult, signer: Signer | None) -> list[Path]:
-    """The page of the phase and the index of the run, as far as they can be rendered."""
-    from towpath.runs.pages import render_index, render_phase  # nbconvert: seconds of imports
-
-    made = []
-    try:
-        if (folder.path / f"{result.stem}.ipynb").is_file():
-            made.append(render_phase(folder.path, result.stem))
-        render_index(folder.path, sealing=(result.stem, signer.public.name if signer else ""))
-    except (OSError, ValueError, TowpathError) as error:
-        raise CannotFinish(
-            f"the pages cannot be rendered: {error}", object=result.stem, next="the result file holds the verdict"
-        ) from error
-    return made
 
 
 def _reason(ended: Ended) -> str:
@@ -236,39 +172,6 @@ def _raised(error: BaseException) -> str:
     if isinstance(error, TowpathError):
         return error_line(error)
     return f"{reason_of(error)}. Next: run the phase again; what was written has its receipt"[:LONGEST]
-
-
-def _rehearse(root: Path, plan: Plan, folder: RunFolder, phase: str) -> None:
-    """Run the step's `rehearse_before`: only in the environment local, with the target on this machine.
-
-    Only before the first attempt at the phase: a later one goes on where the first stopped.
-    """
-    if folder.newest(phase) is not None:
-        return
-    command = plan.runbook.step(phase).rehearse_before
-    if not command or plan.environment != "local" or not plan.params.on_this_machine:
-        return
-    words = shlex.split(command)
-    if words[0] in ("python", "python3"):
-        words[0] = sys.executable
-    log = folder.inside(f"log/{phase}.rehearse.log")
-    log.parent.mkdir(exist_ok=True)
-    try:
-        with log.open("ab") as out:
-            done = subprocess.run(
-                words,
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                timeout=REHEARSAL_SECONDS,
-                check=False,
-            )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotFinish(f"`{command}` did not run: {error}", object=phase, next=f"read {log.name}") from None
-    if done.returncode:
-        what = f"`{command}` ended with {done.returncode}"
-        raise CannotFinish(what, object=phase, next=f"read {inside(root, log)}")
 
 
 def _say_how_to_approve(result: PhaseResult, asked: bool, terminal: Terminal) -> None:

@@ -68,12 +68,12 @@ class Seal:
         )
 
 
-def signer_for(environment: str, root: Path) -> Signer | None:
-    """The key that TOWPATH_SIGNING_KEY refers to; None where it is not set, which is allowed in local alone.
+def signer_for(environment: str, root: Path, reference: str = "") -> Signer | None:
+    """The key that `reference`, or else TOWPATH_SIGNING_KEY, refers to; None without one, in local alone.
 
     Raises WrongUse (RN008) in staging and production without one, and for a key that cannot be used.
     """
-    reference = os.environ.get(SETTING, "")
+    reference = reference or os.environ.get(SETTING, "")
     if reference:
         return load_signer(Secret(reference, root))
     if environment != "local":

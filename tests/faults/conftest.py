@@ -1,0 +1,8 @@
+"""What the fault tests of records share.
+
+toy     helpers.toy.Toy: a tiny project of its own for each test
+"""
+
+from helpers.toy import toy
+
+__all__ = ["toy"]
