@@ -252,12 +252,12 @@ def checks(bench: Workbench) -> show.Shown:
 
 def way_back(todo: Todo) -> show.Shown:
     """What the new application wrote, table by table, and what stands in the way of carrying it back."""
-    rows = [
+    rows: list[tuple[str | int, ...]] = [
         (name, len(c.inserted), len(c.updated), len(c.deleted), sum(one.table == name for one in todo.conflicts))
         for name, c in todo.rows.items()
         if c.count or any(one.table == name for one in todo.conflicts)
     ]
-    files, stuck = todo.files, len(todo.files.conflicts)
-    rows.append(("files", "", len(files.fetch), len(files.remove), stuck))
+    files = todo.files
+    rows.append(("files, new or changed", "", len(files.fetch), len(files.remove), len(files.conflicts)))
     title = f"Written on the target since the cutover: {todo.row_count:,} rows, {files.count:,} files"
     return show.table(rows, ("Where", "Inserted", "Updated", "Deleted", "In the way"), title)
