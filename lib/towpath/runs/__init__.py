@@ -6,7 +6,7 @@ statement says about an attempt; verification, with chain, looks whether all of 
 person's signature, approvals reads and counts them.  engine, kernel, account, streams, redaction and saving are the
 papermill engine; runner, execution, memory and terminal are `towpath run`; overview, standing and pages are what a
 reviewer opens.  notebooks asks for a notebook's parameters, cells watches its errors, files writes whole or not at all,
-rules are the codes of this room.
+keeping is what a place for records must do, rules are the codes of this room.
 
 Modules are imported by their names; this package exports nothing.
 """
