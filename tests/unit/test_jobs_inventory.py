@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import redis
 from celery import Celery
 from helpers import celery_side
 from helpers.celery_side import DIGEST, HOLD, SHARED
+from helpers.fires import fires, not_passed
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -155,21 +156,54 @@ def test_what_cannot_be_read_is_listed_with_why_and_by_its_name(
     assert re.fullmatch(r"made|message ([0-9a-f]{64}|tag-made)", finding.samples[0])
 
 
-@pytest.mark.parametrize(
-    ("rule", "arrange"),
-    [
-        ("JO101", lambda r: [r.sadd("_kombu.binding.mail", "mail\x06\x16\x06\x16mail"), r.lpush("mail", "{}")]),
-        ("JO101", lambda r: r.hset("unacked", "tag", json.dumps([envelope(), "", "mail"]))),
-        ("JO102", lambda _: None),
-        ("JO105", lambda r: r.hset("unacked", "tag-made", json.dumps([envelope(), "", "celery"]))),
-        ("JO105", lambda r: r.zadd("unacked_index", {"nobody": 1.0})),
-        ("JO106", lambda r: r.set("celery", "a text")),
-        ("JO206", lambda r: r.lpush("celery", json.dumps(envelope(body=long_body())))),
-    ],
-)
-def test_a_rule_fires(redis_client: redis.Redis, rule: str, arrange: Callable[[redis.Redis], Any]) -> None:
+def bound(r: redis.Redis, *queued: dict[str, Any]) -> None:
+    """A broker that knows the queue, with these messages waiting."""
+    r.sadd("_kombu.binding.celery", "celery\x06\x16\x06\x16celery")
+    for message in queued:
+        r.lpush("celery", json.dumps(message))
+
+
+def reserved(r: redis.Redis, message: dict[str, Any], queue: str = "celery", tag: str = "tag-made") -> None:
+    r.hset("unacked", tag, json.dumps([message, "", queue]))
+    r.zadd("unacked_index", {tag: 1.0})
+
+
+def hours(number: int) -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=number)).isoformat()
+
+
+LINKED = base64.b64encode(b'[[1], {}, {"callbacks": [{"task": "t"}], "errbacks": null, "chain": null, "chord": null}]')
+OLD = base64.b64encode(json.dumps({"id": "made", "task": SHARED, "args": [1], "kwargs": {}}).encode())
+OTHER_TAG = {"properties": {"body_encoding": "base64", "delivery_tag": "tag-2"}}
+ALSO = {"JO205": {"JO204"}}  # what is due in more than a day is scheduled, too
+RULES_OF_THE_BROKER: list[tuple[str, Callable[[redis.Redis], Any]]] = [
+    ("JO101", lambda r: [r.sadd("_kombu.binding.mail", "mail\x06\x16\x06\x16mail"), r.lpush("mail", "{}")]),
+    ("JO101", lambda r: reserved(r, envelope(), "mail")),
+    ("JO102", lambda r: r.delete("_kombu.binding.celery")),
+    ("JO103", lambda r: [bound(r, envelope(**headers(retries=1))), reserved(r, envelope(**OTHER_TAG), tag="tag-2")]),
+    ("JO104", lambda r: [bound(r, envelope(**headers(task=DIGEST))), reserved(r, envelope(**OTHER_TAG), tag="tag-2")]),
+    ("JO105", lambda r: r.zadd("unacked_index", {"nobody": 1.0})),
+    ("JO106", lambda r: r.set("celery", "a text")),
+    ("JO108", lambda r: bound(r, envelope(properties={"body_encoding": "base64", "priority": 3, "delivery_tag": "p"}))),
+    ("JO201", lambda r: bound(r, envelope(body=None))),
+    ("JO202", lambda r: bound(r, envelope(**{"content-type": "application/x-yaml"}))),
+    ("JO203", lambda r: reserved(r, envelope())),
+    ("JO204", lambda r: bound(r, envelope(**headers(eta=hours(5))))),
+    ("JO205", lambda r: bound(r, envelope(**headers(eta=hours(60))))),
+    ("JO206", lambda r: bound(r, envelope(body=long_body()))),
+    ("JO207", lambda r: bound(r, envelope(**headers(expires=hours(-1))))),
+    ("JO208", lambda r: bound(r, envelope(body=LINKED.decode()))),
+    ("JO209", lambda r: bound(r, envelope(**headers(task="unheard")))),
+    ("JO210", lambda r: bound(r, envelope(body=OLD.decode(), headers={}))),
+]
+
+
+@pytest.mark.parametrize(("rule", "arrange"), RULES_OF_THE_BROKER)
+def test_exactly_this_rule_fires(redis_client: redis.Redis, rule: str, arrange: Callable[[redis.Redis], Any]) -> None:
+    bound(redis_client)
     arrange(redis_client)
-    assert rule in {finding.code for finding in inventory(redis_client, ["celery"]).findings}
+    found = inventory(redis_client, ["celery"], tasks={SHARED, DIGEST})
+    assert {finding.code for finding in found.findings} == {rule} | ALSO.get(rule, set())
 
 
 def long_body() -> str:
@@ -216,12 +250,12 @@ def test_a_broken_message_in_two_places_is_one(redis_client: redis.Redis) -> Non
     assert codes(inventory(redis_client, ["celery"])) == {("JO103", "celery"): 1, ("JO201", "celery"): 1}
 
 
-def test_a_queue_that_moves_while_it_is_read_says_so(redis_client: redis.Redis) -> None:
-    for n in range(3):
-        redis_client.lpush("celery", json.dumps(envelope(**headers(id=f"job-{n}"))))
+@fires("JO107")
+def test_a_queue_that_moves_while_it_is_read_says_so(redis_client: redis.Redis) -> Iterable[str]:
+    bound(redis_client, *(envelope(**headers(id=f"job-{n}")) for n in range(3)))
     found = inventory(redis_client, ["celery"], report=lambda _: redis_client.rpop("celery") and None)
-    assert ("JO107", "celery") in codes(found)
     assert found.ids == {"job-0", "job-1", "job-2"}
+    return {finding.code for finding in found.findings}
 
 
 def test_a_prefix_of_all_keys_is_respected(redis_client: redis.Redis) -> None:
@@ -299,6 +333,21 @@ def test_a_drain_does_not_wait_for_jobs_that_nobody_holds(
     assert found.quiet
     assert len(found.reserved) == 1
     assert found.checks[1].keys == found.reserved
+
+
+@fires("JO302")
+def test_a_job_that_stays_reserved(redis_client: redis.Redis) -> Iterable[str]:
+    reserved(redis_client, envelope())
+    return not_passed(drain(redis_client, pause=lambda _: pytest.fail("nothing to wait for")).checks)
+
+
+@fires("JO301")
+def test_a_worker_that_stays(redis_server: RedisServer, redis_client: redis.Redis) -> Iterable[str]:
+    with redis.Redis(port=redis_server.port, password=redis_server.password) as other, other.pubsub() as events:
+        events.psubscribe("*")  # as every worker does
+        assert events.get_message(timeout=10)
+        found = drain(redis_client, deadline=0.0)
+    return not_passed(found.checks)
 
 
 def test_every_rule_of_the_jobs_has_its_surface() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from towpath.checks import Decision, Finding, Severity
+from towpath.checks import Decision, Finding
 from towpath.errors import BadInput, WrongUse
 from towpath.objects import RULES, Inventory, entries, walk
 from towpath.objects.content import PART, PARTS, SINGLE, content_type, part_size
@@ -100,6 +100,7 @@ CASES: dict[str, Case] = {
     "OB118": (in_parts, "./", 1),
     "OB119": (lambda root: root, "./", 1),
 }
+ALSO = {"OB110": {"OB111"}, "OB119": {"OB115"}}  # one of the two names is not NFC; an empty root is an empty directory
 FAKES = {"OB101": deny, "OB116": busy}
 
 
@@ -110,13 +111,14 @@ def of(inventory: Inventory, code: str) -> list[Finding]:
 @pytest.mark.parametrize("code", CASES)
 def test_each_rule_finds_its_fixture_and_names_it(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build, object, count = CASES[code]
+    if code != "OB119":
+        put(tmp_path / "beside")
     build(tmp_path)
     if code in FAKES:
         FAKES[code](monkeypatch, tmp_path)
     inventory = walk(tmp_path)
     assert [(f.object, f.count) for f in of(inventory, code)] == [(object, count)]
-    refused = [f for f in inventory.findings if RULES[f.code].severity is Severity.REFUSE and f.code != code]
-    assert not refused, "the fixture breaks one rule only"
+    assert {f.code for f in inventory.findings} == {code} | ALSO.get(code, set())
 
 
 def test_there_is_a_fixture_for_every_rule_of_the_walk() -> None:

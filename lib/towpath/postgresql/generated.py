@@ -123,3 +123,5 @@ class Generated:
             for code in account.codes:
                 if code.startswith("PG3") and account.kind != "table":
                     yield Finding(code, account.name, 1, account.reason)
+                elif code == "PG323":  # all other codes of a table are those of its columns
+                    yield Finding(code, account.name, 1, "its comments are left out")
