@@ -60,7 +60,8 @@ VALUES = {
     source.TIME: ("time", st.times().map(str)),
     source.INTERVAL: ("interval", st.sampled_from(["1 year 2 mons 3 days", "-00:00:01.5", "1 mon -1 day"])),
     source.BYTEA: ("bytea", st.binary().map(lambda b: "\\x" + b.hex())),
-    source.OTHER: ("inet", st.ip_addresses().map(str)),
+    source.OTHER: ("cidr", st.ip_addresses().map(str)),
+    source.INET: ("inet", st.ip_addresses().map(str) | st.ip_addresses().map("{}/9".format)),
 }
 
 

@@ -97,6 +97,14 @@ FIXTURES: dict[str, tuple[str, list[str]]] = {  # code -> statements, the object
         "CREATE TABLE t (id serial PRIMARY KEY); INSERT INTO t VALUES (5); SELECT setval('t_id_seq', 9)",
         ["public.t_id_seq"],
     ),
+    "PG212": (f"CREATE TABLE t ({KEY}, a real, b float8); INSERT INTO t VALUES (1, '-0', 0)", ["public.t.a"]),
+    "PG213": (
+        f"""CREATE TYPE pair AS (a jsonb, b int[]); CREATE DOMAIN list AS int[];
+        CREATE TABLE t ({KEY}, a json[], b jsonb[], c pair[], d list[]);
+        INSERT INTO t VALUES (1, '{{"null"}}', '{{{{1}}}}', ARRAY[ROW('null', '{{}}')::pair], '{{{{"{{1}}"}}}}'),
+          (2, '{{NULL,"[null]"}}', '{{"[1]"}}', ARRAY[ROW('1', '{{{{1}}}}')::pair, NULL], '{{"{{1}}"}}')""",
+        ["public.t.a", "public.t.b", "public.t.c", "public.t.d"],
+    ),
 }
 ALSO = {  # codes that come along with another
     "PG108": {"PG109"},
@@ -106,6 +114,7 @@ ALSO = {  # codes that come along with another
     "PG117": {"PG109", "PG128"},
     "PG120": {"PG128"},
     "PG208": {"PG113"},
+    "PG213": {"PG128"},
 }
 
 

@@ -39,6 +39,8 @@ FORMS = {
     source.TIME: "({v})::text",
     source.INTERVAL: "({v})::text",
     source.OTHER: "({v})::text",
+    source.INET: "CASE masklen({v}) WHEN CASE family({v}) WHEN 4 THEN 32 ELSE 128 END THEN host({v})"
+    " ELSE ({v})::text END",
     source.BYTEA: "{v}",
     source.DATE: f"CASE WHEN {USUAL} THEN lpad(extract(year FROM {{v}})::text, 4, '0') || '-'"
     " || lpad(extract(month FROM {v})::text, 2, '0') || '-' || lpad(extract(day FROM {v})::text, 2, '0')"

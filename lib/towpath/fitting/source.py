@@ -16,6 +16,7 @@ from towpath.tables.schema import quoted
 
 BOOLEAN, INTEGER, REAL, FLOAT4, NUMERIC, MONEY = "boolean", "integer", "real", "float4", "numeric", "money"
 TEXT, CHAR, UUID, JSON, JSONB, ARRAY, OTHER = "text", "char", "uuid", "json", "jsonb", "array", "other"
+INET = "inet"  # captured as OTHER is
 DIGEST = "towpath_digest"  # the SQL function that shows a sensitive value
 CHAR_ARRAY = "char array"  # of char(n): its elements are captured without their padding
 TIMESTAMPTZ, TIMESTAMP, DATE, TIME, INTERVAL, BYTEA = "timestamptz", "timestamp", "date", "time", "interval", "bytea"
@@ -28,7 +29,7 @@ BASES = {
     "float8": REAL,
     "float4": FLOAT4,
     "bpchar": CHAR,
-    **{own: own for own in (NUMERIC, MONEY, UUID, JSON, JSONB, TIMESTAMPTZ, TIMESTAMP, DATE, INTERVAL, BYTEA)},
+    **{own: own for own in (NUMERIC, MONEY, INET, UUID, JSON, JSONB, TIMESTAMPTZ, TIMESTAMP, DATE, INTERVAL, BYTEA)},
 }
 
 

@@ -25,19 +25,30 @@ _LONG_NUMBER = (
     "CASE WHEN {c}::text ~ '[0-9][0-9.]{{15,}}' THEN"
     """ regexp_replace({c}::text, '"([^"\\\\]|\\\\.)*"', '', 'g') ~ '[0-9][0-9.]{{15,}}' ELSE false END"""
 )
+_JSON_ARRAYS = ("int8[]", "numeric[]", "json[]", "jsonb[]", "composite[]")  # their JSON may hold long numbers
 _DIGITS = (
     "CASE WHEN {c}::text ~ '^-?[0-9.]{{16,}}$'"
     " THEN length(trim(LEADING '0' FROM translate({c}::text, '-.', ''))) > 15 ELSE false END"
 )
 _BOUNDS = "array_dims({c}) !~ '^(\\[1:[0-9]+\\])+$'"
+_NULLS = "array_ndims({{c}}) > 1 OR EXISTS (SELECT FROM unnest({{c}}) AS e WHERE {}_typeof(e) = 'null')"
+_INNER = f"array_ndims({{c}}) > 1 OR EXISTS (SELECT FROM unnest({{c}}) AS e WHERE {_BOUNDS.format(c='e')})"
+_ROWS = "EXISTS (SELECT FROM unnest({c}) AS e WHERE json_populate_record(e, to_json(e))::text <> e::text)"
 MEASURES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (  # code, bases, condition, message
     ("PG201", ("float4", "float8", "numeric"), "{c} = 'NaN'", "NaN"),
     ("PG202", ("float4", "float8"), _INFINITE, "infinite numbers"),
     ("PG202", ("numeric",), "{c}::text IN ('Infinity', '-Infinity')", "infinite decimals"),
     ("PG203", ("timestamptz", "timestamp", "date"), _DATES, "dates that are infinite, BC or beyond 9999"),
     ("PG204", ("numeric", "money"), _DIGITS, "values of more than 15 digits"),
+    ("PG201", ("float4[]", "float8[]", "numeric[]"), "'NaN' = ANY ({c})", "arrays with NaN"),
+    ("PG202", ("float4[]", "float8[]", "numeric[]"), "{c} && '{{Infinity,-Infinity}}'", "arrays with infinite numbers"),
     ("PG206", ("json", "jsonb"), _LONG_NUMBER, "documents with a number of more than 15 digits"),
+    ("PG206", _JSON_ARRAYS, _LONG_NUMBER.replace("{c}", "to_json({c})"), "arrays with a number of more than 15 digits"),
     ("PG207", ("int8",), "{c} NOT BETWEEN -9007199254740992 AND 9007199254740992", "integers beyond ±2^53"),
+    ("PG212", ("float4", "float8"), "{c}::text = '-0'", "negative zeros"),
+    ("PG213", ("json[]",), _NULLS.format("json"), "arrays with a null, or of several dimensions"),
+    ("PG213", ("jsonb[]",), _NULLS.format("jsonb"), "arrays with a null, or of several dimensions"),
+    ("PG213", ("composite[]",), _ROWS, "arrays of rows that are others when they are read from their JSON"),
 )
 _LENGTHS = {"text": "octet_length({c})", "varchar": "octet_length({c})", "bytea": "octet_length({c})"}
 _LENGTHS |= {"json": "octet_length({c}::text)", "jsonb": "octet_length({c}::text)"}
@@ -93,6 +104,8 @@ def _measures(table: Table, row_bytes: int) -> Iterator[_Measure]:
                 yield _Measure(code, name, condition.format(c=value), message)
         if column.array:
             yield _Measure("PG205", name, _BOUNDS.format(c=value), "arrays with bounds of their own")
+        if column.base.endswith("[][]"):
+            yield _Measure("PG213", name, _INNER.format(c=value), "arrays of arrays with bounds or dimensions")
     lengths = [_length(column) for column in table.columns if column.base in _LENGTHS]
     if lengths:
         condition = f"{' + '.join(lengths)} > {row_bytes}"

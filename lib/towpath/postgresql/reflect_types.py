@@ -15,6 +15,7 @@ USERS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ 
 _TYPES = """
 SELECT t.oid, n.nspname, t.typname, t.typtype::text, t.typbasetype, t.typtypmod,
        CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 AND t.typsubscript = 'array_subscript_handler'::regproc
+             AND t.typname NOT IN ('int2vector', 'oidvector')  -- they begin at 0 and are written '1 2'
             THEN t.typelem ELSE 0 END
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 """

@@ -92,6 +92,16 @@ _VALUES = (
     _rule("PG209", WARN, "rows longer than D1 takes", "move the long value to R2: D1 takes 2,000,000 bytes a row"),
     _rule("PG210", WARN, "sequence behind its table", "setval it: its next number is taken already"),
     _rule("PG211", NOTE, "sequence ahead of its table", "nothing: the next number moves too"),
+    _rule("PG212", NOTE, "negative zeros", "nothing: they arrive as zero, which compares equal"),
+    _rule(
+        "PG213",
+        DECIDE,
+        "arrays that their JSON cannot give back",
+        "store the elements in rows of their own before the move",
+        "forget",
+        "forget",
+        "what of an element was NULL or null, a list or a dimension, or a first index of its own",
+    ),
 )
 
 _CHANGES = (

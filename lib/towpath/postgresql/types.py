@@ -81,6 +81,9 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule("uuid", ("uuid",), "text", _PLAIN, "small letters, with dashes", "PG305"),
     TypeRule("json", ("json", "jsonb"), "text", _AS_TEXT, "the bytes of its text", "PG306"),
     TypeRule("bytes", ("bytea",), "blob", "'x''' || encode({c}, 'hex') || ''''", "its bytes"),
+    TypeRule(  # a cast to text would add /32 to a host, which its default and an array of it do not have
+        "other", ("inet",), "text", "'''' || inet_out({c})::text || ''''", "as PostgreSQL writes it", "PG308"
+    ),
 )
 ARRAY = TypeRule(
     "array",
