@@ -15,7 +15,8 @@ from towpath.checks import Check, Verdict
 from towpath.errors import BadInput
 from towpath.runs.journal import Journal
 from towpath.runs.overview import read_overview
-from towpath.runs.pages import TEMPLATES, render_index, render_phase
+from towpath.runs.pages import render_index, render_phase
+from towpath.runs.rendering import TEMPLATES
 from towpath.runs.results import Artefact, result_path
 
 HOSTILE = "</td><script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>&"
@@ -53,9 +54,11 @@ def test_a_run_in_which_all_passed(tmp_path: Path) -> None:
     )
     page = render_index(folder).read_text()
     body = page[page.index("<body>") :]
-    assert body.index("PASS · joan, local") < body.index("What needs you") < body.index("Phases")
+    assert body.index("PASS · joan, local") < body.index("What needs a decision") < body.index("Phases")
     assert "All 7 phases passed, with 7 checks." in page
-    assert "Nothing: no check failed" in page
+    assert (
+        "<li>00-ready: not sealed (allowed in local)</li>" in page[page.index('id="decide"') : page.index('id="run"')]
+    )
     assert "The journal holds 1 executed cells: its chain of hashes holds." in page
     assert loads_nothing(page)
     assert "default-src 'none'" in page
@@ -128,11 +131,12 @@ def test_checks_come_failed_first_then_waived_warned_passed(tmp_path: Path) -> N
     waived = Check("TB301", "tables", "notes", "waived by ann until 2027-01-01: old", "3 orphans", Verdict.WAIVED)
     failed = result("01-inventory", 1, Verdict.FAIL, checks=(*checks, waived), error="1 check failed")
     page = render_index(run_folder(tmp_path, [result("00-ready"), failed])).read_text()
-    part = page[page.index("<h2>Checks</h2>") :]
+    part = page[page.index("Every check of the newest attempts") :]
     places = [part.index(f">{verdict}</span>") for verdict in ("FAIL", "WAIVED", "WARN", "PASS")]
     assert places == sorted(places)
-    assert "waived by ann until 2027-01-01: old" in page[page.index("Accepted losses") : page.index("<h2>Checks</h2>")]
-    assert '<details><summary><span class="chip v-pass">PASS</span>' in part
+    losses = page[page.index("<h3>Accepted losses</h3>") : page.index('id="run"')]
+    for word in (">ann</td>", ">2027-01-01</td>", ">old</td>", "3 orphans"):
+        assert word in losses
 
 
 def test_everything_is_escaped_on_both_pages(tmp_path: Path) -> None:

@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import functools
 import re
+import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Verdict
 from towpath.errors import BadInput
 from towpath.runs import journal
 from towpath.runs.files import write_text
 from towpath.runs.overview import Attempt, Overview, read_attempt, read_overview
-from towpath.runs.standing import standing
+from towpath.runs.rendering import (
+    LARGEST,
+    TEMPLATES,
+    fitting,
+    head_of,
+    in_order,
+    rendered,
+    said,
+    table_of,
+    thinner,
+    time_of,
+)
+from towpath.runs.review import MEANING, demanded, needs_of, numbers_of, timeline_of
+from towpath.runs.standing import SIGNED, standing
 from towpath.secrets import scrub
-from towpath.show.markup import ORDER, amount, number
+from towpath.show.markup import amount, duration
 
-TEMPLATES = Path(__file__).parent / "templates"
 MARKER = "papermill-error-cell-tag"  # cells that papermill adds to point at an error; the banner says it better
-MOST = 500  # rows of one table on a page
+CHECKS, FILES, ATTENTION = 450_000, 150_000, 150_000  # bytes of the page for these tables
 # An output is the notebook's own HTML; what could act on the whole page is shown as text instead.
 _ACTING = re.compile(r"<(?=/?(?:script|meta|base|link|iframe|object|embed|form|frame|frameset)\b)", re.IGNORECASE)
+_EMPTY = re.compile(r"<th(\s[^>]*)?></th>")  # a heading of nothing is none
 _ATTEMPT = re.compile(r"\.(\d+)$")
 
 
@@ -40,15 +54,43 @@ def render_phase(run_folder: Path, stem: str) -> Path:
     phase, attempt = (stem[: found.start()], int(found[1])) if found else (stem, 1)
     seen = _contradicted(read_attempt(run_folder, phase, attempt), notebook)
     view = read_overview(run_folder)
-    title = _title(notebook) or phase
+    title = _taken_title(notebook) or phase
     notebook.cells = [cell for cell in notebook.cells if MARKER not in cell.metadata.get("tags", [])]
-    head = _jinja().from_string("{%- import 'parts.html.j2' as parts -%}{{ parts.head(title, css) }}")
-    top = _jinja().get_template("phase_head.html.j2").render(_phase_head(view, seen, title))
-    parts = {"head": head.render(title=f"{seen.verdict} · {title} · {view.run}", css=_css()), "top": top}
-    html, _ = _exporter().from_notebook_node(notebook, resources={"towpath": parts})
+    parts = {
+        "head": head_of(f"{seen.verdict} · {title} · {view.run}"),
+        "top": rendered("phase_head.html.j2", **_phase_head(view, seen, title)),
+    }
     path = run_folder / f"{stem}.html"
-    write_text(path, html)
+    write_text(path, _small_enough(notebook, parts, stem))
     return path
+
+
+def _small_enough(notebook: Any, parts: Mapping[str, str], stem: str) -> str:
+    """The page; where it would be too large, its largest outputs are named instead of shown, one after the other."""
+    outputs = [(len(repr(one)), cell, number) for cell in notebook.cells for number, one in enumerate(_outputs(cell))]
+    largest = sorted(outputs, key=lambda item: item[0])
+    while True:
+        page, _ = _exporter().from_notebook_node(notebook, resources={"towpath": parts})
+        page = thinner(str(page))
+        over = len(page.encode()) - LARGEST
+        if over <= 0 or not largest:
+            return page
+        while over > 0 and largest:
+            size, cell, number = largest.pop()
+            over -= size
+            cell.outputs[number] = _named(stem, size)
+
+
+def _outputs(cell: Any) -> list[Any]:
+    return list(cell.outputs) if cell.cell_type == "code" else []
+
+
+def _named(stem: str, size: int) -> Any:
+    from nbformat.v4 import new_output
+
+    link = f'<a href="{urllib.parse.quote(stem)}.ipynb">the notebook</a>'
+    html = f"<p>An output of {amount(size, 'bytes')} is too large for a page: it stands in {link}.</p>"
+    return new_output("display_data", {"text/html": html})  # type: ignore[no-untyped-call]
 
 
 def render_index(run_folder: Path, sealing: tuple[str, str] | None = None) -> Path:
@@ -69,34 +111,29 @@ def index_text(
     `approval` is one that is about to be signed: name, key, time, state.
     """
     view = read_overview(run_folder)
-    checks = sorted(view.checks, key=lambda item: (ORDER.index(item[1].verdict), item[0], item[1].code, item[1].object))
-    newest = {attempt.stem for attempt in view.newest}
-    artefacts = view.artefacts
-    page = _jinja().get_template("run.html.j2")
     signed = standing(run_folder, sealing, approval)
-    return scrub(
-        page.render(
-            title=f"{view.system or 'Run'}, {view.environment}",
-            css=_css(),
-            view=view,
-            facts=[*_run_facts(view), ("Seal", signed.sentence, "")],
-            signed=signed,
-            broken=[a for a in view.newest if a.verdict is not Verdict.PASS and not _is_explained(a)],
-            attention=[
-                item for item in checks if item[1].verdict in (Verdict.FAIL, Verdict.DRY_RUN, Verdict.INCOMPLETE)
-            ],
-            phases=[_phase_row(run_folder, attempt, attempt.stem not in newest) for attempt in view.attempts],
-            waived=_once(item for item in checks if item[1].verdict is Verdict.WAIVED),
-            groups=[(v, rows) for v in ORDER if (rows := [item for item in checks if item[1].verdict is v])],
-            numbers=[
-                (a.stem, n.name, number(n.value), n.unit) for a in view.newest if a.result for n in a.result.numbers
-            ],
-            artefacts=artefacts,
-            artefact_bytes=amount(sum(artefact.bytes for _, artefact in artefacts), "bytes"),
-            journal=_journal(run_folder / "journal.jsonl"),
-            most=MOST,
-        )
+    artefacts, left = fitting(view.artefacts, FILES)
+    wanted = demanded(run_folder)
+    page = rendered(
+        "run.html.j2",
+        title=f"{view.system or 'Run'}, {view.environment}",
+        meaning=MEANING[view.verdict],
+        view=view,
+        facts=[*_run_facts(view), ("Seal", signed.sentence, "")],
+        signed=signed,
+        is_signed=any(state.startswith(SIGNED) for _, state in signed.seals),
+        needs=needs_of(run_folder, view, signed),
+        timeline=timeline_of(run_folder, view),
+        demanded=", ".join(f"{count} before {phase}" for phase, count in wanted.items()),
+        numbers=numbers_of(view),
+        checks=table_of(view.checks, CHECKS),
+        stems=[attempt.stem for attempt in view.newest],
+        artefacts=artefacts,
+        artefacts_left=left,
+        artefact_bytes=amount(sum(artefact.bytes for _, artefact in view.artefacts), "bytes"),
+        journal=_journal(run_folder / "journal.jsonl"),
     )
+    return scrub(page)
 
 
 def _read_notebook(path: Path) -> Any:
@@ -127,18 +164,20 @@ def _contradicted(attempt: Attempt, notebook: Any) -> Attempt:
     return Attempt(attempt.phase, attempt.number, Verdict.INCOMPLETE, reason, attempt.result)
 
 
-def _title(notebook: Any) -> str:
+def _taken_title(notebook: Any) -> str:
+    """The notebook's title, taken out of it: the banner says it."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            for line in cell.source.splitlines():
+            lines = cell.source.splitlines()
+            for number, line in enumerate(lines):
                 if line.startswith("# "):
+                    cell.source = "\n".join(lines[:number] + lines[number + 1 :])
                     return str(line[2:].strip())
     return ""
 
 
 def _phase_head(view: Overview, seen: Attempt, title: str) -> dict[str, Any]:
     result = seen.result
-    checks = sorted(result.checks, key=lambda check: ORDER.index(check.verdict)) if result else []
     facts: list[tuple[str, str, str]] = [("Phase", f"{seen.phase}, attempt {seen.number}", "")]
     if result:
         seconds, memory = result.number("seconds"), result.number("kernel_peak_memory")
@@ -146,23 +185,28 @@ def _phase_head(view: Overview, seen: Attempt, title: str) -> dict[str, Any]:
             ("Source", result.source, ""),
             ("Target", result.target, ""),
             ("Target fingerprint", result.fingerprint, "hash"),
-            ("Started", _time(result.started), ""),
-            ("Ended", _time(result.ended), ""),
-            ("Took", f"{seconds:,.1f} s" if seconds is not None else "", ""),
+            ("Started", time_of(result.started), ""),
+            ("Ended", time_of(result.ended), ""),
+            ("Took", duration(seconds) if seconds is not None else "", ""),
             ("Peak memory", amount(memory, "bytes") if memory else "", ""),
             ("Plan", result.plan, "hash"),
             ("Approval", {"plan": "the plan's hash was named", "rehearsal": "rehearsal"}.get(result.approval, ""), ""),
         ]
+    checks = in_order(("", check) for check in result.checks) if result else []
+    attention, left = fitting([item for item in checks if item[1].verdict is not Verdict.PASS], ATTENTION)
+    counts = said(Counter(check.verdict for _, check in checks))
     return {
         "system": view.system,
         "environment": view.environment,
         "run": view.run,
+        "stem": seen.stem,
         "verdict": seen.verdict,
         "title": title,
-        "sentence": seen.reason or _said(Counter(check.verdict for check in checks)),
+        "sentence": seen.reason or counts,
         "facts": facts,
-        "attention": [("", check) for check in checks if check.verdict is not Verdict.PASS][:MOST],
-        "counts": _said(Counter(check.verdict for check in checks)),
+        "attention": attention,
+        "left": left,
+        "counts": counts,
     }
 
 
@@ -170,43 +214,15 @@ def _run_facts(view: Overview) -> list[tuple[str, str, str]]:
     results = [attempt.result for attempt in view.newest if attempt.result]
     sources = dict.fromkeys(result.source for result in results if result.source)
     targets = dict.fromkeys(result.target for result in results if result.target)
-    prints = dict.fromkeys(result.fingerprint for result in results if result.fingerprint)
     return [
         ("Environment", view.environment, ""),
         ("Run", view.run, ""),
-        ("Opened", _time(view.opened), ""),
+        ("Opened", time_of(view.opened), ""),
         ("Plan", view.plan, "hash"),
         ("Source", " | ".join(sources), ""),
         ("Target", " | ".join(targets), ""),
-        *(("Target fingerprint", print, "hash") for print in prints),
+        *((f"Target before {one.stem}", one.fingerprint, "hash") for one in results if one.fingerprint),
     ]
-
-
-def _phase_row(folder: Path, attempt: Attempt, is_old: bool) -> Mapping[str, Any]:
-    result = attempt.result
-    seconds = result.number("seconds") if result else None
-    memory = result.number("kernel_peak_memory") if result else None
-    rows = result.number("rows") if result else None
-    files = [("page", ".html"), ("notebook", ".ipynb"), ("notebook, cut", ".partial.ipynb"), ("result", ".result.json")]
-    return {
-        "stem": attempt.stem,
-        "is_old": is_old,
-        "verdict": attempt.verdict,
-        "started": _time(result.started).removesuffix(" UTC") if result else "",
-        "seconds": f"{seconds:,.1f}" if seconds is not None else "",
-        "rows": number(rows) if rows is not None else "",
-        "memory": amount(memory, "bytes") if memory else "",
-        "counts": _said(Counter(check.verdict for check in result.checks)) if result else "",
-        "links": [
-            (label, f"{attempt.stem}{end}") for label, end in files if (folder / f"{attempt.stem}{end}").is_file()
-        ],
-    }
-
-
-def _is_explained(attempt: Attempt) -> bool:
-    """A failed attempt whose failed checks stand in the table needs no line of its own."""
-    checks = attempt.result.checks if attempt.result else ()
-    return attempt.verdict is Verdict.FAIL and any(check.verdict is Verdict.FAIL for check in checks)
 
 
 def _journal(path: Path) -> Mapping[str, Any]:
@@ -217,27 +233,6 @@ def _journal(path: Path) -> Mapping[str, Any]:
         "count": journal.head(path)[0],
         "said": "; ".join(problems[:5]) if problems else "its chain of hashes holds",
     }
-
-
-def _said(counts: Mapping[Verdict, int]) -> str:
-    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in ORDER if counts.get(verdict))
-
-
-def _time(text: str) -> str:
-    """2026-01-31T08:15:00.123Z → 2026-01-31 08:15:00 UTC."""
-    return f"{text[:10]} {text[11:19]} UTC" if len(text) >= 19 and text.endswith("Z") else text
-
-
-@functools.cache
-def _css() -> str:
-    return (TEMPLATES / "page.css").read_text(encoding="utf-8")
-
-
-@functools.cache
-def _jinja() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
 
 
 @functools.cache
@@ -251,15 +246,4 @@ def _exporter() -> Any:
 
 
 def _inert(html: str) -> str:
-    return _ACTING.sub("&lt;", html)
-
-
-def _once(items: Iterable[tuple[str, Check]]) -> list[tuple[str, Check]]:
-    """Each accepted loss once, with all the phases that met it."""
-    phases: dict[tuple[str, ...], list[str]] = {}
-    first: dict[tuple[str, ...], Check] = {}
-    for phase, check in items:
-        loss = (check.code, check.object, check.found, check.expected)
-        phases.setdefault(loss, []).append(phase)
-        first.setdefault(loss, check)
-    return [(", ".join(phases[loss]), check) for loss, check in first.items()]
+    return _EMPTY.sub("<td></td>", _ACTING.sub("&lt;", html))
