@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from towpath.cli import approval, local, records, stepping
+from towpath.cli import approval, local, places, proposal, records, shelf, stepping
 from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
@@ -37,6 +37,9 @@ Exit codes: 0 pass, 1 checks failed, 2 could not finish, 3 wrong use, 130 or 143
 app = typer.Typer(help=HELP, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.callback(invoke_without_command=True)(help_without_command)
 app.add_typer(local.app, name="local")
+app.add_typer(places.app, name="place")
+app.command("list")(shelf.list_all)
+app.command("prune")(shelf.prune)
 app.command("status")(records.status)
 app.command("verify")(records.verify)
 app.command("approve")(approval.approve)
@@ -63,6 +66,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing; ending before the first write is then exit code 0.")
     ] = False,
+    kept_at: places.Place = "",
     param: Changes = None,
 ) -> None:
     """Run phases up to one that is not PASS.
@@ -98,25 +102,47 @@ def run(
         dry_run=dry_run,
         overrides=changes_from(param),
     )
-    raise typer.Exit(run_system(order))
+    raise typer.Exit(run_system(order, keeper=places.keeper_for(kept_at)))
 
 
 @app.command("plan")
-def plan(system: System, env: Environment, param: Changes = None) -> None:
-    """Print a plan and its hash.
+def plan(
+    system: System,
+    env: Environment,
+    proposing: Annotated[
+        bool, typer.Option("--propose", help="Print what mapping.yaml lacks for the newest inventory's findings.")
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="With --propose: append it to mapping.yaml.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", help="With --propose: write the whole mapping to a new file.", metavar="FILE")
+    ] = "",
+    param: Changes = None,
+) -> None:
+    """Print a plan and its hash, or propose what its mapping.yaml lacks.
 
     Every file that belongs to it is validated first, and every notebook must declare the params. The plan is params,
     runbook, mapping and waivers. Approving its hash approves exactly this: one changed value, and the approval is void.
 
+    A proposal answers findings of the newest 01-inventory (and 02-schema) that mapping.yaml does not answer: by a row
+    where an answer loses nothing, by comments with every answer where only a person can choose. It prints, unless
+    --write or --to is given, and changes no row that is there.
+
     \b
-    Example:
+    Examples:
         towpath plan joan --env staging
+        towpath plan joan --env local --propose
+        towpath plan joan --env local --propose --write
     """
     from towpath.runs.notebooks import check_parameters, notebook_path
     from towpath.runs.starting import Order, load_order
 
+    if (write or to) and not (proposing and bool(write) != bool(to)):
+        raise WrongUse("--write and --to exclude each other, and belong to --propose", next="use one of them with it")
     root = project_root()
     made = make_plan(load_order(root, Order(system, env, overrides=changes_from(param))), root)
+    if proposing:
+        proposal.run_proposal(made, root, write=write, to=to)
+        return
     for phase in made.runbook.phases:
         check_parameters(root, notebook_path(root, phase))
     for line in made.lines():

@@ -118,7 +118,12 @@ class SystemMapping(Strict):
 
 def load_mapping(path: Path, shown: str, system: str) -> SystemMapping:
     """Read and validate mapping.yaml; an empty file decides nothing and moves everything.  Raises PlanRefused."""
-    document = read_document(path, shown)
+    return mapping_of(read_document(path, shown), system)
+
+
+def mapping_of(document: Document, system: str) -> SystemMapping:
+    """Validate what was read.  Raises PlanRefused."""
+    shown = document.file
     data = {} if document.data is None else document.data
     if not isinstance(data, Mapping):
         raise refuse("PL006", shown, "", "holds no keys", "write tables, objects and decisions as keys")
