@@ -11,6 +11,7 @@ from helpers.records import PHASES, result, run_folder
 from towpath.checks import Verdict
 from towpath.runs.overview import read_overview
 from towpath.runs.shelf import runs_in
+from towpath.runs.site import render_site
 
 OLD, NEW = "20260131T081500Z-1a2b", "20260201T081500Z-0c0d"
 
@@ -80,3 +81,37 @@ def test_a_record_in_anothers_place_is_no_pass(tmp_path: Path) -> None:
 def test_no_runs_at_all(tmp_path: Path) -> None:
     assert list(runs_in(tmp_path)) == []
     assert list(runs_in(tmp_path / "outputs")) == []
+
+
+def test_the_index_names_every_run_and_every_foreign_folder(tmp_path: Path) -> None:
+    home = shelf(tmp_path) / "joan" / "local"
+    (home / "<b>holiday").mkdir()
+    shutil.copytree(home / OLD, tmp_path / "joan" / "staging" / OLD)
+    (tmp_path / "joan" / f"{NEW}-against-{OLD}.html").touch()
+    page = render_site(tmp_path).read_text()
+    assert page.index("<h2>joan, local</h2>") < page.index(NEW) < page.index(OLD) < page.index("<h2>joan, staging</h2>")
+    for run in (NEW, OLD):
+        assert f'<a href="joan/local/{run}/index.html">{run}</a>' in page
+        assert (tmp_path / f"joan/local/{run}").is_dir()
+    assert "3 runs. The newest of each system and environment: 2 INCOMPLETE." in page
+    assert "3 of 7 passed" in page
+    assert "7 of 7 passed" in page
+    assert "joan/local/&lt;b&gt;holiday" in page[page.index("<h2>Folders that are no run</h2>") :]
+    assert f'<a href="joan/{NEW}-against-{OLD}.html">' in page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", "joan"]
+
+
+def test_an_index_of_very_many_runs_stays_small_and_says_how_many_it_leaves_out(tmp_path: Path) -> None:
+    for number in range(1200):
+        folder = tmp_path / "joan" / "local" / f"2026{number:04d}T081500Z-1a2b"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{")
+    page = render_site(tmp_path)
+    assert page.stat().st_size < 1_000_000
+    shown = page.read_text().count('<th role="rowheader"')
+    assert f"{1200 - shown:,} older runs" in page.read_text()
+    assert "20261199T081500Z-1a2b" in page.read_text()
+
+
+def test_no_runs_is_an_index_too(tmp_path: Path) -> None:
+    assert "There are no runs yet." in render_site(tmp_path / "outputs").read_text()

@@ -13,6 +13,7 @@ from towpath.runs.files import write_bytes
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import now
 from towpath.runs.seal import APPROVALS
+from towpath.runs.site import OUTPUTS, render_site
 from towpath.runs.verification import PASSING, verify_run
 from towpath.secrets import REFERENCE, Secret
 from towpath.signing.envelope import Envelope, Signature, payload_of
@@ -24,7 +25,7 @@ OWN_KEY = Path("~/.ssh/id_ed25519")
 
 
 def approve_run(root: Path, folder: RunFolder, name: str, key: str = "", signers: Path | None = None) -> Approval:
-    """Sign the run as it stands, write the approval into it, and show it on the run's page.
+    """Sign the run as it stands, write the approval into it, and show it on the run's page and in the index.
 
     `key` is env:NAME or file:PATH (relative to `root`) of an ed25519 key, or the path of an SSH key, which ssh-keygen
     uses; "" is the person's own ~/.ssh/id_ed25519.  `signers` is a list of who may sign; without it,
@@ -62,6 +63,7 @@ def approve_run(root: Path, folder: RunFolder, name: str, key: str = "", signers
     (made,) = [one for one in approvals_of(folder)[0] if folder.path / one.path == path]
     if reason := void_because(folder, made):
         raise BadInput(f"does not stand: {reason}", object=made.path, next="approve again")
+    render_site(root / OUTPUTS)
     return made
 
 

@@ -12,6 +12,7 @@ from towpath.runs import journal
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import PhaseResult, artefact_of, write_result
 from towpath.runs.seal import seal_attempt
+from towpath.runs.site import OUTPUTS, render_site
 from towpath.signing.keys import Signer
 
 
@@ -23,7 +24,9 @@ def finish_attempt(
     signer: Signer | None,
     approvals: Sequence[Mapping[str, str]],
 ) -> PhaseResult:
-    """Write the attempt's result as it stays, render its pages and seal it.  Raises CannotFinish.
+    """Write the attempt's result as it stays, render its pages, seal it, and show it in the index over all runs.
+
+    Raises CannotFinish.
 
     The executed notebook, where there is one, lies under its final name already.
     """
@@ -36,6 +39,7 @@ def finish_attempt(
     result = result.with_artefacts(artefact_of(folder.path, file) for file in files)
     write_result(folder.path, result)
     seal_attempt(root, folder, plan, result, signer, approvals)
+    render_site(root / OUTPUTS)
     return result
 
 

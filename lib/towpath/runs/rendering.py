@@ -85,7 +85,7 @@ def _weight(row: Any) -> int:
 
 def short(text: str, most: int = LONGEST) -> str:
     """A text that a cell has room for."""
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
+    return text if len(text) <= most + 60 else f"{text[:most]}… ({len(text) - most:,} more characters)"
 
 
 def said(counts: Mapping[Verdict, int]) -> str:
