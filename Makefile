@@ -25,10 +25,10 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test edits mutation lint format golden lab bench lock down clean
+.PHONY: help install demo test ci-local edits mutation lint format golden lab bench lock down clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  SYSTEM=$(SYSTEM)   whose runbook       SCALE=$(SCALE)   small, demo or large: how much legacy data'
 
@@ -45,6 +45,9 @@ demo: install ## Move Joan's generated database and files to the local Cloudflar
 
 test: install lint ## Linters, types and the whole test suite
 	$(BIN)/pytest -n 2 --dist loadscope
+
+ci-local: install ## The steps of .github/workflows/rehearse.yml, run here, at SCALE=small
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/ci.py steps .github/workflows/rehearse.yml rehearse system=$(SYSTEM)
 
 edits: install ## Change 10,000 bytes of a record, one at a time; `towpath verify` must see each
 	EDITS=10000 $(BIN)/pytest -q tests/unit/test_runs_seal.py -k any_byte

@@ -99,7 +99,7 @@ def parsed(command: Any, words: list[str]) -> None:
 def targets() -> dict[str, str]:
     """The targets of the Makefile with what `make help` says of them."""
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return dict(re.findall(r"^  make (\w+) +(\S.*)$", shown, re.MULTILINE))
+    return dict(re.findall(r"^  make ([\w-]+) +(\S.*)$", shown, re.MULTILINE))
 
 
 def _make(words: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from towpath.cli.places import Place, kept_after
 from towpath.cli.records import find_run
 from towpath.plan.root import project_root
 
@@ -29,12 +30,14 @@ def approve(
         str,
         typer.Option("--signers", help="Another list than params/<system>/allowed_signers.", show_default=False),
     ] = "",
+    records: Place = "",
 ) -> None:
     """Approve a run as it stands, with your signature.
 
     You approve the plan, its waivers, and the result of every attempt up to now. Read index.html first. In staging and
     production a phase starts only with as many approvals as its step in the runbook demands, by different people with
-    different keys; anything that changes afterwards, a new attempt included, voids yours.
+    different keys; anything that changes afterwards, a new attempt included, voids yours. Where records are kept at a
+    place, the run is brought here before you sign it, and kept after.
 
     \b
     Examples:
@@ -43,10 +46,11 @@ def approve(
     """
     from towpath.runs.approving import approve_run
 
-    folder = find_run(run)
-    made = approve_run(project_root(), folder, name, key, Path(signers) if signers else None)
-    typer.echo(f"approved {folder.run_id} as {name}, key {made.key}")
-    typer.echo(f"plan     {made.predicate['plan']}")
-    attempts = sorted(file.removesuffix(".result.json") for file in made.subjects if file.endswith(".result.json"))
-    typer.echo(f"record   {', '.join(attempts)}")
-    typer.echo(f"file     {made.path}")
+    with kept_after(records, run):
+        folder = find_run(run)
+        made = approve_run(project_root(), folder, name, key, Path(signers) if signers else None)
+        typer.echo(f"approved {folder.run_id} as {name}, key {made.key}")
+        typer.echo(f"plan     {made.predicate['plan']}")
+        attempts = sorted(file.removesuffix(".result.json") for file in made.subjects if file.endswith(".result.json"))
+        typer.echo(f"record   {', '.join(attempts)}")
+        typer.echo(f"file     {made.path}")

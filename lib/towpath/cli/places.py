@@ -14,6 +14,7 @@ from towpath.cli.options import Environment, System, help_without_command
 from towpath.errors import WRONG_USE, WrongUse
 from towpath.places.address import PLACE, address_of, open_place
 from towpath.places.holding import Holding
+from towpath.places.keeper import PlaceKeeper
 from towpath.places.record import Home, newest_number
 from towpath.places.remote import find
 from towpath.places.store import Store
@@ -129,6 +130,13 @@ def _locked(root: Path, system: str, environment: str) -> Iterator[None]:
 
 def _held(store: Store, system: str, environment: str, what: str) -> Holding:
     return Holding(store, system, environment).take(f"towpath place {what}")
+
+
+def keeper_for(given: str) -> PlaceKeeper | None:
+    """What keeps a run while its phases run; None without --records and TOWPATH_RECORDS."""
+    address = address_of(given)
+    root = project_root()
+    return PlaceKeeper(open_place(address, root), root) if address else None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,9 @@ import typer
 
 from towpath.checks import Verdict
 from towpath.cli.options import AnySystem
+from towpath.cli.places import brought
 from towpath.errors import CHECKS_FAILED, BadInput, WrongUse
+from towpath.places.address import S3
 from towpath.plan.root import inside, project_root
 from towpath.runs.folder import RunFolder, list_runs
 from towpath.runs.verification import verify_run
@@ -54,7 +56,7 @@ def status(
 
 
 def verify(
-    run: Annotated[str, typer.Argument(help="A run id, or the path of a run folder.", show_default=False)],
+    run: Annotated[str, typer.Argument(help="A run id, the path of a run folder, or s3://….", show_default=False)],
     key: Annotated[
         str,
         typer.Option("--key", help="The ed25519 public key that must have signed.", metavar="PUB", show_default=False),
@@ -69,18 +71,21 @@ def verify(
     """Check that a record is whole, and who signed it.
 
     Every file must be as the seals and the results name it, none may be missing, none added, and all parts must agree.
-    Exit code 1, and a line for each thing that is wrong, when they are not. No network is needed. It says nothing about
-    the migration itself: for that, read the verdicts.
+    Exit code 1, and a line for each thing that is wrong, when they are not. No network is needed; a record that lies at
+    a place is fetched into a temporary folder first. It says nothing about the migration itself: for that, read the
+    verdicts.
 
     \b
     Examples:
         towpath verify 20260131T081500Z-1a2b
         towpath verify outputs/joan/local/20260131T081500Z-1a2b
         towpath verify 20260131T081500Z-1a2b --key towpath.pub
+        towpath verify s3://records/towpath/joan/staging/20260131T081500Z-1a2b
     """
-    folder = find_run(run)
     public = load_public(Path(key)) if key else None
-    checks = verify_run(folder, public, Path(signers) if signers else None, _listed(folder))
+    with brought(run) if run.startswith(S3) else contextlib.nullcontext(Path(run)) as path:
+        folder = find_run(str(path))
+        checks = verify_run(folder, public, Path(signers) if signers else None, _listed(folder))
     failed = [check for check in checks if check.verdict is Verdict.FAIL]
     for check in failed:
         typer.echo(f"FAIL {check.object}: {check.found} (expected {check.expected})")

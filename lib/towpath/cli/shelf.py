@@ -56,8 +56,9 @@ def list_all(
         return
     if not rows:
         typer.echo("no runs yet")
+    width = max((len(_name(row)) for row in rows), default=0)
     for row in rows:
-        typer.echo(_line(row))
+        typer.echo(_line(row, width))
         if row["verdict"] != "PASS":
             typer.echo(f"    {row['sentence']}")
 
@@ -143,8 +144,12 @@ def _row(one: RunSummary, found: Shelf) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    name = " ".join(part for part in (row["system"], row["environment"], row["run"]) if part)
+def _name(row: dict[str, Any]) -> str:
+    return " ".join(part for part in (row["system"], row["environment"], row["run"]) if part)
+
+
+def _line(row: dict[str, Any], width: int) -> str:
+    name = _name(row).ljust(width)
     if not row["is_run"]:
         return f"! {name}  no run"
     mark = "*" if row["is_current"] else " "

@@ -16,6 +16,7 @@ from towpath.runs.cells import LONGEST, error_line
 from towpath.runs.execution import Ended, Interruptions, execute
 from towpath.runs.finishing import finish_attempt
 from towpath.runs.folder import RunFolder, environment_folder
+from towpath.runs.keeping import Keeper
 from towpath.runs.lock import Lock
 from towpath.runs.notebooks import check_parameters, notebook_path
 from towpath.runs.prepared import give_up
@@ -30,8 +31,8 @@ from towpath.signing.keys import Signer
 PROGRESS = "TOWPATH_PROGRESS"  # the file to which towpath.show writes progress
 
 
-def run_system(order: Order, out: IO[str] | None = None) -> int:
-    """Run the phases that `order` asks for and return the exit code.
+def run_system(order: Order, out: IO[str] | None = None, keeper: Keeper | None = None) -> int:
+    """Run the phases that `order` asks for and return the exit code; `keeper` keeps the record elsewhere, too.
 
     0 all PASS (or a dry run that was asked for came to its first write); 1 checks failed; 2 could not finish, or ended
     as a dry run nobody asked for; 3 wrong use; 130 or 143 stopped by SIGINT or SIGTERM.
@@ -43,7 +44,7 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
     approval = approval_of(plan)
     signer = signer_for(plan.environment, root)
     phases = chosen(plan, order)
-    if plan.params.run_id:
+    if plan.params.run_id and keeper is None:
         RunFolder.open(root, plan.system, plan.environment, plan.params.run_id)
     for phase in phases:
         check_parameters(root, notebook_path(root, phase))
@@ -51,16 +52,22 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
     lock.take(f"towpath run {plan.system} --env {plan.environment}")
     interruptions = Interruptions()
     try:
-        folder = _folder(root, plan, phases[0], whole=not order.phases and not order.start)
+        whole = not order.phases and not order.start and not plan.params.run_id
+        kept = keeper.begin(plan.system, plan.environment, plan.params.run_id, whole) if keeper else []
+        folder = _folder(root, plan, phases[0], whole)
         terminal.line(f"{plan.runbook.title}: {plan.environment}, run {folder.run_id}")
         terminal.line(f"plan {plan.hash}: {'approved' if approval else 'DRY RUN, nothing will be written'}")
         terminal.line(f"seal     {f'signed by {signer.public.name}' if signer else 'unsigned'}")
+        for line in kept:
+            terminal.line(line)
         if lock.stale:
             terminal.line(f"RN006 {lock.stale} ended without releasing the lock; its phase stays INCOMPLETE")
         code = PASS
         with interruptions.caught():
             for phase in phases:
                 code = _phase(root, plan, folder, phase, approval, signer, interruptions, terminal)
+                if keeper is not None:
+                    terminal.line(keeper.keep(folder))
                 if code != PASS or interruptions.numbers:
                     break
                 if (newest := folder.newest(phase)) and newest.verdict is Verdict.DRY_RUN:
@@ -70,6 +77,8 @@ def run_system(order: Order, out: IO[str] | None = None) -> int:
         terminal.line(f"record   {inside(root, folder.path / 'index.html')}")
         return code
     finally:
+        if keeper is not None:
+            keeper.end()
         lock.release()
 
 
