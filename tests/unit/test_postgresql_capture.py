@@ -288,6 +288,8 @@ def test_values_at_the_edges(postgresql_server: Postgresql, postgresql_url: str,
     ("sql", "what"),
     [
         ('CREATE TABLE a (x int); CREATE TABLE "A" (x int)', "PG102 .* both become"),
+        ('CREATE TABLE a (); CREATE TABLE "A" (); CREATE TABLE b (); CREATE TABLE "B" ()', "become a; public.b: .* b"),
+        ("CREATE VIEW v AS SELECT 1", "zero tables"),
         ("CREATE SCHEMA s; CREATE TABLE s.t (x int); CREATE TABLE s_t (x int)", "PG102 .* both become"),
         ('CREATE TABLE t (x int, "X" int)', "PG103 .*columns that differ only in capitals"),
         ("CREATE TABLE sqlite_things (x int)", "PG104 .*belongs to SQLite, Cloudflare or Towpath"),

@@ -257,6 +257,33 @@ def test_defaults_give_values_in_their_form(postgresql_server: Postgresql, shop:
     assert made == (1, 36, 1)
 
 
+def test_what_a_schema_names_is_found_and_its_functions_are_called_so(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    run(
+        postgresql_server,
+        postgresql_url,
+        """
+        CREATE SCHEMA music;
+        CREATE TABLE music.medium (id int PRIMARY KEY, name text);
+        CREATE TABLE music.track (id int PRIMARY KEY, medium int REFERENCES music.medium);
+        CREATE FUNCTION music.plain(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+        ALTER TABLE music.medium ADD CONSTRAINT tidy CHECK (music.plain(name));
+        CREATE VIEW music.sizes AS SELECT medium.id, count(*) AS n FROM music.medium
+          JOIN music.track ON track.medium = medium.id GROUP BY medium.id;
+        CREATE VIEW music.plains AS SELECT music.plain(name) AS it FROM music.medium;
+        CREATE VIEW music.lists AS SELECT NULL::text[] AS it;
+        INSERT INTO music.medium VALUES (7, 'a'); INSERT INTO music.track VALUES (1, 7), (2, 7);
+        """,
+    )
+    _, made, db = filled(postgresql_server, postgresql_url, tmp_path)
+    assert list(db.execute("SELECT id, n FROM music_sizes")) == [(7, 2)]
+    reasons = {plain(account.name): account.reason for account in made.accounts if account.outcome == "dropped"}
+    assert reasons["music.plains"] == "calls music.plain(), a function of the source"
+    assert reasons["tidy on music.medium"] == "calls music.plain(), a function of the source"
+    assert reasons["music.lists"] == "casts to TEXT[]: D1 has no arrays"
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_databases_of_others_are_converted_and_take_their_rows(
     postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path, name: str

@@ -13,7 +13,7 @@ from towpath.fitting.fitted import Fitted, FittedTable, Part, SourceAccount, Tar
 from towpath.fitting.ledger import Ledger
 from towpath.fitting.part import Maker
 from towpath.fitting.source import Source, SourceTable
-from towpath.fitting.spec import ColumnRule, Fit, TableRule
+from towpath.fitting.spec import ColumnRule, Constant, Fit, TableRule
 from towpath.tables.schema import Schema, Table
 
 
@@ -35,6 +35,8 @@ def same_names(source: Source, target: Schema) -> Fit:
             stored = {column.name.lower(): column.name for column in made.stored}
             there = [column.name for column in table.columns if column.name.lower() in stored]
             columns = {stored[name.lower()]: ColumnRule(source=name) for name in there}
+            if not table.columns:  # SQLite has no table without columns: it has one that stays NULL
+                columns = {name: ColumnRule(constant=Constant(None)) for name in stored.values()}
             rules.append(TableRule(table.name, made.name, columns))
     return Fit(tuple(rules))
 

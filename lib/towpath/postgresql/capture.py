@@ -78,6 +78,9 @@ def capture(
     goes away or the disk is full.  Nothing stays behind then.
     """
     catalog_unchanged(snapshot, catalog)
+    if not catalog.moving:
+        step = "name the application's real database in source_database"
+        raise BadInput("has zero tables of an application, nothing to move", object=catalog.database, next=step)
     _names_apart(catalog)
     readable = [table for table in catalog.moving if table.readable]
     snapshot.hold(readable)
@@ -127,10 +130,12 @@ def _shape(table: Table) -> tuple[object, ...]:
 
 
 def _names_apart(catalog: Catalog) -> None:
-    for finding in collisions(catalog):
-        rule = RULES[finding.code]
-        what = f"{rule.title}: {finding.message}"
-        raise BadInput(what, object=finding.object, code=finding.code, next=rule.advice)
+    found = tuple(collisions(catalog))
+    if found:
+        rule = RULES[found[0].code]
+        what = f"{rule.title}: {found[0].message}"
+        what += "".join(f"; {other.object}: {other.message}" for other in found[1:10])
+        raise BadInput(what, object=found[0].object, code=found[0].code, next=rule.advice)
 
 
 def _new_file(path: Path) -> apsw.Connection:

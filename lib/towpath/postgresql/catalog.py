@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -201,7 +201,7 @@ class Catalog:
 
         Partitions do not count either: their rows move with the parent, and many a database makes a new one each day.
         """
-        return hashlib.sha256(orjson.dumps([asdict(item) for item in self._declared()])).hexdigest()
+        return hashlib.sha256(orjson.dumps(list(self._declared()))).hexdigest()
 
     def _declared(self) -> Iterator[Any]:
         parts = {table.qualified for table in self.tables if table.partition_of}

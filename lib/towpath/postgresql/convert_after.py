@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from towpath.postgresql.accounts import Book
 from towpath.postgresql.catalog import Catalog, Index, Table, View, flat, quoted
-from towpath.postgresql.expressions import Unknown, translate
+from towpath.postgresql.expressions import Unknown, own_function, translate
 from towpath.postgresql.generated import CHANGED, DROPPED, KEPT, GeneratedTable, Statement
 from towpath.postgresql.types import rule_for
 from towpath.tables.dialect import Sandbox
@@ -122,7 +122,7 @@ def convert_views(catalog: Catalog, tables: Sequence[GeneratedTable], book: Book
                 sql = _view(view, names, taken)
                 if error := sandbox.run(sql) or sandbox.run(f"SELECT * FROM {quoted(view.flat)} LIMIT 0"):
                     sandbox.run(f"DROP VIEW IF EXISTS {quoted(view.flat)}")
-                    raise Unknown(error)
+                    raise Unknown(f"SQLite does not take its query: {error}")
             except Unknown as unknown:
                 book.add(kind, view.qualified, DROPPED, ("PG320",), str(unknown), view.definition)
                 continue
@@ -143,9 +143,16 @@ def _view(view: View, names: dict[tuple[str, str], str], taken: set[str]) -> str
             if table.db and made is None:
                 raise Unknown(f"reads {table.db}.{table.name}, which D1 has not")
             if made is not None:
+                if not table.alias and made != table.name:
+                    table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
                 table.set("db", None)
                 table.set("this", exp.to_identifier(made, quoted=True))
+        for called in tree.find_all(exp.Dot):
+            if isinstance(called.expression, exp.Func):
+                raise Unknown(f"calls {own_function(called)}, a function of the source")
         for cast in list(tree.find_all(exp.Cast)):
+            if cast.to.this == exp.DataType.Type.ARRAY:
+                raise Unknown(f"casts to {cast.to.sql(dialect='postgres')}: D1 has no arrays")
             if cast.to.this in (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR):
                 cast.replace(cast.this)
         body = tree.sql(dialect="sqlite", unsupported_level=sqlglot.ErrorLevel.RAISE)

@@ -66,6 +66,11 @@ def translate(sql: str, forms: Mapping[str, str], value: str | None = None) -> E
     return Expression(made, worker.folds, worker.rounds)
 
 
+def own_function(node: exp.Dot) -> str:
+    """The name of a function that a schema of the source holds, as it is called: stats.median()."""
+    return f"{node.this.sql(dialect='postgres')}.{node.expression.name or node.expression.sql_name()}()"
+
+
 def moment(text: str, form: str) -> str:
     """A date or time as PostgreSQL prints a constant, in the captured form."""
     found = _MOMENT.fullmatch(text)
@@ -103,6 +108,8 @@ class _Worker:
             return exp.Literal.number(1 if node.this else 0)
         if isinstance(node, exp.Literal):
             return node
+        if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
+            raise Unknown(f"calls {own_function(node)}, a function of the source")
         if not isinstance(node, _SAME):
             raise Unknown(f"{node.sql(dialect='postgres')[:60]}: {type(node).__name__} has no equal in D1")
         self.folds = self.folds or isinstance(node, exp.Lower | exp.Upper)

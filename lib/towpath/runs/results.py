@@ -98,7 +98,7 @@ class PhaseResult:
         """The result as it stands in the file."""
         return {
             "format": FORMAT,
-            **{key: value for key, value in asdict(self).items() if key not in ("checks", "artefacts", "numbers")},
+            **{name: getattr(self, name) for name in self.__slots__},
             "verdict": str(self.verdict),
             "outputs": dict(self.outputs or {}),
             "counts": self.counts,
