@@ -53,6 +53,7 @@ class Lab:
         with closing(websocket.create_connection(address, timeout=PATIENCE)) as channel:
             front = Front(self, name, notebook, session["id"], kernel, channel)
             try:
+                front.learn_language()
                 yield front
             finally:
                 front.shut_down()
@@ -88,15 +89,10 @@ class Front:
 
     def execute(self, cell: dict[str, Any]) -> str:
         """Execute one cell as Shift+Enter does; returns the status of the kernel's reply."""
-        asked = uuid.uuid4().hex
-        source = "".join(cell["source"])
-        content = {"code": source, "silent": False, "store_history": True, "user_expressions": {}}
+        content = {"code": "".join(cell["source"]), "silent": False, "store_history": True, "user_expressions": {}}
         content |= {"allow_stdin": True, "stop_on_error": True}
-        header = {"msg_id": asked, "msg_type": "execute_request", "username": "", "session": self.session}
-        header |= {"version": "5.3", "date": "2026-01-31T08:15:00.000Z"}
         metadata = {"cellId": cell["id"], "deletedCells": [], "recordTiming": False}
-        message = {"header": header, "parent_header": {}, "metadata": metadata, "content": content}
-        self.channel.send(json.dumps({**message, "channel": "shell", "buffers": []}))
+        asked = self._send("execute_request", content, metadata)
         cell["outputs"], cell["execution_count"] = [], None
         status, is_idle, clears = "", False, False
         while not (status and is_idle):
@@ -120,6 +116,15 @@ class Front:
                 self._show(cell, kind, body)
         return status
 
+    def learn_language(self) -> None:
+        """Ask the kernel who it is, and note its language in the notebook."""
+        asked = self._send("kernel_info_request", {}, {})
+        while True:
+            got = json.loads(self.channel.recv())
+            if got["header"]["msg_type"] == "kernel_info_reply" and got["parent_header"].get("msg_id") == asked:
+                self.notebook["metadata"]["language_info"] = got["content"]["language_info"]
+                return
+
     def save(self) -> None:
         """Save the notebook as JupyterLab does."""
         self.lab.ask("PUT", f"contents/{self.name}", type="notebook", format="json", content=self.notebook)
@@ -130,6 +135,14 @@ class Front:
         if self.is_open:
             self.lab.ask("DELETE", f"sessions/{self.session}")
         self.is_open = False
+
+    def _send(self, kind: str, content: dict[str, Any], metadata: dict[str, Any]) -> str:
+        asked = uuid.uuid4().hex
+        header = {"msg_id": asked, "msg_type": kind, "username": "", "session": self.session}
+        header |= {"version": "5.3", "date": "2026-01-31T08:15:00.000Z"}
+        message = {"header": header, "parent_header": {}, "metadata": metadata, "content": content}
+        self.channel.send(json.dumps({**message, "channel": "shell", "buffers": []}))
+        return asked
 
     def _show(self, cell: dict[str, Any], kind: str, body: dict[str, Any]) -> None:
         outputs = cell["outputs"]

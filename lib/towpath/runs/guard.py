@@ -58,13 +58,6 @@ def watch(watcher: Watcher) -> None:
     _watchers[:] = [watcher]
 
 
-def send_held() -> None:
-    """Send what is held back of the streams: nothing more is coming that could complete it."""
-    kernel = running_kernel()
-    if kernel is not None and isinstance(kernel.session.serialize, _Guard):
-        kernel.session.serialize.send_held()
-
-
 class _Guard:
     """Stands in for `session.serialize`, through which every message passes."""
 
@@ -86,13 +79,13 @@ class _Guard:
                 message["content"] = redact_value(message["content"])
             else:
                 if kind == "status" and message["content"].get("execution_state") == "idle":
-                    self.send_held()
+                    self._send_held()
                 redact_message(message)
             for watcher in _watchers:
                 watcher(message)
         return self._serialize(message, ident)
 
-    def send_held(self) -> None:
+    def _send_held(self) -> None:
         """Send what is held back, masked where it is long enough to give something away."""
         with self._lock:
             held, self._held = self._held, {}

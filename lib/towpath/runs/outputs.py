@@ -6,16 +6,17 @@ the SHA-256 of each in a working file, `log/<stem>.outputs.json`; `towpath seal`
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import sys
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from towpath.errors import CannotFinish
 from towpath.runs.files import write_json
-from towpath.runs.guard import running_kernel, send_held, watch
+from towpath.runs.guard import running_kernel, watch
 
 _SHOWN = frozenset({"display_data", "execute_result", "error"})
 
@@ -120,7 +121,7 @@ def note_path(folder: Path, stem: str) -> Path:
 
 
 def keep_note(path: Path) -> None:
-    """From now on, note after each cell what this kernel's cells show.  Nothing happens outside a kernel."""
+    """From now on, note what this kernel's cells show, whenever one is over.  Nothing happens outside a kernel."""
     kernel = running_kernel()
     if kernel is None:
         return
@@ -128,14 +129,18 @@ def keep_note(path: Path) -> None:
     asked: dict[str, str] = {}  # cell -> the message that executed it last
     first: list[str] = []
 
-    def after(outcome: Any) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        send_held()
+    def executed(outcome: Any) -> None:
         cell = str(getattr(outcome.info, "cell_id", None) or "")
         asked[cell] = str(kernel.get_parent().get("header", {}).get("msg_id", ""))
         first[:] = first or [cell]
-        write_json(path, {"first": first[0], "cells": {name: digests(outputs.of(one)) for name, one in asked.items()}})
 
-    watch(outputs.take)
-    kernel.shell.events.register("post_run_cell", after)
+    def sent(message: dict[str, Any]) -> None:
+        outputs.take(message)
+        parent = str((message.get("parent_header") or {}).get("msg_id", ""))
+        if message["content"].get("execution_state") == "idle" and parent in asked.values():
+            shown = {name: digests(outputs.of(one)) for name, one in asked.items()}
+            with contextlib.suppress(CannotFinish):  # a full disk: without the note nothing is sealed
+                write_json(path, {"first": first[0], "cells": shown})
+
+    watch(sent)
+    kernel.shell.events.register("post_run_cell", executed)

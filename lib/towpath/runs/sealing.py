@@ -144,7 +144,6 @@ def _finish_notebook(notebook: Any, lines: Sequence[Mapping[str, Any]], result: 
     is_failed = result.verdict is Verdict.FAIL
     for cell in notebook.cells:
         entry = times.get(str(cell.id))
-        cell.metadata.pop("execution", None)  # JupyterLab's own times, where it notes any
         broke = bool(entry) and not (entry or {})["success"]
         account = {"status": "failed" if broke else "completed", "exception": broke, **_times(entry)}
         cell.metadata["papermill"] = account
