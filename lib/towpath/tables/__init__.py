@@ -11,7 +11,7 @@ export      snapshot takes the backup (transcode makes it UTF-8), relation says 
             digests each page, manifest keeps it all
 import      target claims the database and keeps receipts, load sends the chunks and makes the rest of the schema
 validate    compare holds page digests against the target, opened opens the pages that differ, acceptance asks what must
-            hold around the rows
+            hold around the rows, reproved asks every row for what the schema promises of it (constraints)
 cutover     changes finds what changed between two snapshots, delta writes it in an order that breaks no constraint;
             vacate sets aside a unique value that moves to another row
 roll-back   written finds what the target holds otherwise than the last snapshot, back carries it into the source

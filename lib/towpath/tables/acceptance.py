@@ -38,6 +38,11 @@ _ROWS = (
     ("TB412", "Every cell of every row is equal, type and bytes", "look at the differences; repair, or import again"),
     ("TB413", "Every object of the schema is on the target as applied", "run 04-import again, or look who changed it"),
     ("TB414", "No table on the target that the plan does not know", "find out who made it before anybody relies on it"),
+    ("TB415", "No value is NULL where NOT NULL is declared", "look who wrote the rows named; repair, or import again"),
+    ("TB416", "Every CHECK holds for every row", "look who wrote the rows named; repair, or import again"),
+    ("TB417", "Every UNIQUE holds under the target's collation", "look for the index (TB413) and who wrote the rows"),
+    ("TB418", "Every generated column is what its expression gives", "look at TB413, and import again"),
+    ("TB419", "Every view answers, as it does over the snapshot", "run its query on both sides and compare"),
 )
 RULES: dict[str, Rule] = {code: Rule(code, "tables", title, Severity.REFUSE, advice) for code, title, advice in _ROWS}
 
@@ -154,7 +159,7 @@ def sequences(d1: D1, manifest: Manifest) -> list[Check]:
 
 def schema_present(d1: D1, statements: Sequence[str]) -> list[Check]:
     """Every object that the migrations made is there as they made it, its views answer, and nothing else is there."""
-    with _memory(statements) as wanted_db:
+    with in_memory(statements) as wanted_db:
         wanted = _objects(wanted_db.execute(_OBJECTS))
     found = _objects(d1.query(_OBJECTS).rows)
     out = []
@@ -192,7 +197,7 @@ def _same(left: str, right: str) -> bool:
 
 
 @contextmanager
-def _memory(statements: Sequence[str]) -> Iterator[apsw.Connection]:
+def in_memory(statements: Sequence[str]) -> Iterator[apsw.Connection]:
     """A database in memory made by these statements: what the target's catalog must say."""
     db = apsw.Connection(":memory:")
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-_PROOF = ("TB405", "TB406", "TB407", "TB411", "TB412", "TB413", "TB414", "OB401", "OB501", "OB502")
+_PROOF = ("TB405", "TB406", "TB407", *(f"TB{number}" for number in range(411, 420)), "OB401", "OB501", "OB502")
 
 ALWAYS: dict[str, tuple[str, ...]] = {
     "00-ready": tuple(f"RD{number:03d}" for number in range(1, 13)),
@@ -17,11 +17,13 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "04-import": ("TB401", "PL011"),
     "05-validate": _PROOF,
     "06-cutover": ("PL011", "TB410", "OB200", *_PROOF),
+    "07-roll-back": ("PL011", "CU201", "CU202", "TB405", "TB411", "TB412", "CU205", "CU206"),
 }
 WHEN_APPROVED: dict[str, tuple[str, ...]] = {
     "02-schema": ("TB401",),
     "04-import": ("TB402", "TB404", "TB405", "TB406", "TB407", "TB413", "TB414", "OB301"),
     "06-cutover": ("CU101", "CU102", "CU103", "CU104"),
+    "07-roll-back": ("CU101", "CU203", "CU204", "CU207"),
 }
 # what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs
 SURFACES: dict[str, dict[str, tuple[str, ...]]] = {

@@ -6,6 +6,7 @@ from towpath import objects
 from towpath.checks import Comparison, Progress
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
+from towpath.tables.reproved import reproved
 from towpath.workbench.accepted import accepted_losses
 from towpath.workbench.workbench import Workbench
 
@@ -32,11 +33,12 @@ def files(bench: Workbench, report: Progress) -> Comparison:
 
 
 def around_the_rows(bench: Workbench) -> None:
-    """Constraints, sequences and schema of the target, asked of the target itself."""
-    state = bench.state
+    """Constraints, sequences and schema of the target, asked of the target itself, over all of its rows."""
+    state, statements = bench.state, [*bench.conversion.table_statements, *bench.conversion.after_statements]
     bench.run.add(constraints(bench.d1, [table.name for table in bench.conversion.tables]))
     bench.run.add(sequences(bench.d1, state.manifest))
-    bench.run.add(schema_present(bench.d1, [*bench.conversion.table_statements, *bench.conversion.after_statements]))
+    bench.run.add(schema_present(bench.d1, statements))
+    bench.run.add(reproved(bench.d1, state.manifest, state.exporter.db, state.exporter.relations, statements))
 
 
 def closure(bench: Workbench) -> None:
