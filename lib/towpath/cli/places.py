@@ -24,6 +24,7 @@ from towpath.plan.root import project_root
 from towpath.runs.folder import RunFolder, environment_folder, list_runs
 from towpath.runs.lock import Lock
 from towpath.runs.redaction import root_of_files
+from towpath.runs.site import OUTPUTS, render_site
 
 HELP = """Where records are kept besides outputs/.
 
@@ -80,6 +81,7 @@ def fetch_run(run: Run, records: Place = "") -> None:
     home = find(store, run)
     with _locked(root, home.system, home.environment):
         typer.echo(f"fetched  {run}: {bring(store, root, home).sentence}")
+        render_site(root / OUTPUTS)
 
 
 @app.command("unlock")

@@ -19,6 +19,7 @@ from towpath.places.retention import Choice, choose
 from towpath.places.store import Store
 from towpath.plan.root import project_root
 from towpath.runs.shelf import RunSummary, runs_in
+from towpath.runs.site import OUTPUTS, render_site
 
 There = Annotated[
     str,
@@ -109,6 +110,8 @@ def prune(
                 sweep_there(store, system, env)
             for choice in going:
                 _prune(root, store, choice.summary)
+            if store is None:
+                render_site(root / OUTPUTS)
             typer.echo(f"{len(going)} of {len(choices)} runs are gone; pruned.jsonl names them")
 
 

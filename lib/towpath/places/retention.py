@@ -62,6 +62,8 @@ def _needed(one: RunSummary, every: Sequence[RunSummary], approved_too: bool) ->
     approved = [name for name, state in one.approvals if state.startswith((STANDS, COUNTED))]
     if approved and not approved_too:
         return f"approved by {', '.join(approved)}"
+    for page in sorted(one.path.parent.parent.glob(f"*{one.run}*.html")):
+        return f"compared in {page.name}"
     for other in every:
         if other.path != one.path and _names(other.path, one.run):
             return f"{other.environment} {other.run} refers to it"
