@@ -25,7 +25,8 @@ def fires(code: str, *beside: str) -> Callable[[Callable[..., Iterable[str]]], C
 
         @functools.wraps(test)
         def checked(*args: Any, **given: Any) -> None:
-            assert set(test(*args, **given)) == {code, *beside}
+            found = set(test(*args, **given))
+            assert found == {code, *beside}, sorted(found)
 
         return checked
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from helpers import markdown
+from helpers.fires import fires
 
 from towpath.checks import Verdict
 from towpath.cloudflare import D1
@@ -79,10 +81,19 @@ def test_a_folder_without_migrations_is_refused(tmp_path: Path) -> None:
         read_migrations(tmp_path)
 
 
-def test_rows_in_migrations_are_a_finding(tmp_path: Path) -> None:
+@fires("FT112")
+def test_a_migration_that_d1_refuses(tmp_path: Path) -> Iterable[str]:
+    with pytest.raises(BadInput) as caught:
+        read_migrations(folder(tmp_path, x_1="CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM u"))
+    return [caught.value.code]
+
+
+@fires("FT113")
+def test_rows_in_migrations_are_a_finding(tmp_path: Path) -> Iterable[str]:
     made = read_migrations(folder(tmp_path, x_1="CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);"))
     assert [(f.code, f.object, f.count) for f in made.findings()] == [("FT113", "t", 2)]
     assert made.schema.sequences == {}
+    return {finding.code for finding in made.findings()}
 
 
 def test_statements_keep_triggers_whole_and_know_their_lines() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from helpers.fires import fires, not_passed
 from helpers.fitting import Passage, change, passage, rows, rule
 
 from towpath.checks import Verdict
@@ -231,6 +232,18 @@ def test_a_fault_in_the_mapping_is_seen(small: Passage) -> None:
     comparison = small.prove(replace(small.fitted, tables=tables))
     assert {(d.object, d.column) for d in comparison.differences} == {("users", "locale")}
     assert len(comparison.differences) == 290
+
+
+@fires("FT402")
+def test_a_value_of_the_shaped_file_that_is_not_the_sources(small: Passage) -> Iterable[str]:
+    change(small.shape().path, "DROP TRIGGER refuse; UPDATE purchases SET cents = cents + 1 WHERE id = 17")
+    return not_passed(small.prove().checks)
+
+
+@fires("FT403")
+def test_a_sequence_of_the_shaped_file_that_is_behind(small: Passage) -> Iterable[str]:
+    change(small.shape().path, "UPDATE sqlite_sequence SET seq = 899")
+    return not_passed(small.prove().checks)
 
 
 def test_rows_that_the_shaped_file_lost_or_made_up_are_named(small: Passage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import redis
 from helpers import celery_side
 from helpers.celery_side import DIGEST, SHARED
+from helpers.fires import fires, not_passed
 from helpers.worker_side import migrations
 
 from towpath.checks import Comparison
@@ -155,12 +156,20 @@ def test_damage_is_named_and_nothing_else(push: Push, d1: D1, tmp_path: Path, da
     assert {difference.key for difference in found.differences} <= {key, "z"}
 
 
-def test_a_job_that_always_fails_is_found_in_the_dead_letter_queue(push: Push, d1: D1, tmp_path: Path) -> None:
+@fires("JO401", "JO402")
+def test_a_job_that_nobody_handed_over(push: Push, d1: D1, tmp_path: Path) -> Iterable[str]:
+    assert push
+    return not_passed(compare(d1, write(tmp_path, entry("a")), deadline=0.0).checks)
+
+
+@fires("JO405", "JO401")
+def test_a_job_that_always_fails_is_found_in_the_dead_letter_queue(push: Push, d1: D1, tmp_path: Path) -> Iterable[str]:
     made = write(tmp_path, entry("good"), entry("bad", task="nobody.knows"))
     load(push, made)
     found = compare(d1, made)
     assert failed(found) == {"JO401": (), "JO405": ("bad",)}
     assert found.differences[0].found == "no task nobody.knows"
+    return not_passed(found.checks)
 
 
 def test_a_comparison_waits_for_what_is_on_its_way_and_no_longer(push: Push, d1: D1, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.fires import fires
 from redis import Redis
 
 from towpath import keys
@@ -110,7 +111,8 @@ def test_exactly_this_rule_fires(
     assert [check.verdict for check in made.checks] == [Verdict.FAIL if refuses else Verdict.PASS]
 
 
-def test_another_database_is_noted(redis_client: Redis) -> None:
+@fires("KE108")
+def test_another_database_is_noted(redis_client: Redis) -> Iterable[str]:
     redis_client.set("a", 1)
     with Redis(connection_pool=type(redis_client.connection_pool)(
         **{**redis_client.connection_pool.connection_kwargs, "db": 3}
@@ -118,6 +120,7 @@ def test_another_database_is_noted(redis_client: Redis) -> None:
         other.mset({"b": 1, "c": 2})
         found = keys.inventory(redis_client, [KEEP]).findings
         assert [(finding.code, finding.object, finding.count) for finding in found] == [("KE108", "db3", 2)]
+    return {finding.code for finding in found}
 
 
 def test_the_first_rule_that_matches_counts(redis_client: Redis) -> None:
@@ -135,7 +138,7 @@ def test_a_drop_rule_is_its_own_decision_and_needs_a_waiver(redis_client: Redis)
     assert [decision.object for decision in found.decisions] == ["a:*"]
     without = judge(found.findings, keys.RULES, found.decisions, [], today)
     assert [check.verdict for check in without.checks] == [Verdict.FAIL]
-    waiver = Waiver("KE206", "a:*", 2, "Priya", "a cache", today)
+    waiver = Waiver("KE206", "a:*", 2, "Priya", "a cache", today + dt.timedelta(days=365))
     accepted = judge(found.findings, keys.RULES, found.decisions, [waiver], today)
     assert [check.verdict for check in accepted.checks] == [Verdict.WAIVED]
 

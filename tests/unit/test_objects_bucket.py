@@ -7,11 +7,12 @@ import hashlib
 import importlib
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.fires import fires, not_passed
 
 from towpath.checks import Verdict, worst
 from towpath.cloudflare.r2 import r2
@@ -110,7 +111,10 @@ def test_uploading_again_sends_nothing(tmp_path: Path, r2_client: Any, bucket: s
     assert (result.sent, result.skipped, result.bytes_sent) == (1, 9, 100)
 
 
-def test_another_object_under_the_key_is_named_and_left_alone(tmp_path: Path, r2_client: Any, bucket: str) -> None:
+@fires("OB302", "OB301")
+def test_another_object_under_the_key_is_named_and_left_alone(
+    tmp_path: Path, r2_client: Any, bucket: str
+) -> Iterable[str]:
     root, manifest = exported(tmp_path, {"mine": b"mine", "theirs": b"ours"})
     r2_client.put_object(Bucket=bucket, Key="attachments/theirs", Body=b"somebody else's")
     result = upload(manifest, root, r2_client, bucket)
@@ -119,6 +123,33 @@ def test_another_object_under_the_key_is_named_and_left_alone(tmp_path: Path, r2
     by_column = {d.column: (d.key, d.expected, d.found) for d in result.conflicts}
     assert by_column["size"] == ("attachments/theirs", "4", "15")
     assert r2_client.get_object(Bucket=bucket, Key="attachments/theirs")["Body"].read() == b"somebody else's"
+    return not_passed(result.checks)
+
+
+@fires("OB303")
+def test_a_file_that_grew_since_the_export(tmp_path: Path, r2_client: Any, bucket: str) -> Iterable[str]:
+    root, manifest = exported(tmp_path, {"b": b"bbb"})
+    grow(root)
+    with pytest.raises(CannotFinish) as caught:
+        upload(manifest, root, r2_client, bucket)
+    return [caught.value.code]
+
+
+@fires("OB301")
+def test_an_object_that_did_not_arrive(tmp_path: Path, r2_client: Any, bucket: str) -> Iterable[str]:
+    root, manifest = exported(tmp_path, {"a": b"a", "b": b"b"})
+    done = upload(manifest, root, r2_client, bucket)
+    assert not_passed(done.checks) == set()
+    return not_passed(dataclasses.replace(done, sent=1).checks)
+
+
+@fires("OB304")
+def test_an_object_that_somebody_else_changed_before_it_was_to_go(
+    tmp_path: Path, r2_client: Any, bucket: str
+) -> Iterable[str]:
+    root, _, _, difference = moved(tmp_path, r2_client, bucket)
+    r2_client.put_object(Bucket=bucket, Key="attachments/deleted", Body=b"written by the new application")
+    return not_passed(apply_delta(difference, root, r2_client, bucket).checks)
 
 
 def test_equal_content_that_is_not_proved_ours_is_a_conflict(tmp_path: Path, r2_client: Any, bucket: str) -> None:
