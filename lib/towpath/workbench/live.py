@@ -73,6 +73,8 @@ def keys_sent(bench: Workbench, done: keys.Loaded | keys.Applied | None) -> show
         return sentence("Dry run: no key was sent.")
     if isinstance(done, keys.Applied):
         return sentence(f"{done.put:,} keys put, {done.deleted:,} deleted: the cutover that was cut off is finished.")
+    if done.chunks and not done.sent:
+        return sentence(f"Already done: all {done.chunks:,} chunks have their receipts; nothing was sent.")
     ended = f"; {len(done.expired):,} had ended meanwhile" if done.expired else ""
     there = f"; {done.chunks - done.sent:,} chunks were there already" if done.chunks > done.sent else ""
     return sentence(f"{done.keys:,} keys in {done.sent:,} chunks sent in {done.seconds:.1f} s{there}{ended}.")

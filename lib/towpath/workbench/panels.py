@@ -208,6 +208,8 @@ def loaded(done: Loaded | None) -> show.Shown:
     """What a load did."""
     if done is None:
         return sentence("Dry run: no row was sent.")
+    if done.skipped and not done.chunks:
+        return sentence(f"Already done: all {done.skipped:,} chunks have their receipts; nothing was sent.")
     there = f"; {done.skipped:,} were there already" if done.skipped else ""
     return sentence(f"{done.chunks:,} chunks with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
 
@@ -216,6 +218,8 @@ def uploaded(done: objects.Uploaded | None) -> show.Shown:
     """What an upload did."""
     if done is None:
         return sentence("Dry run: no file was sent.")
+    if done.skipped and not done.sent:
+        return sentence(f"Already done: all {done.skipped:,} objects are there and equal; nothing was sent.")
     return sentence(f"{done.sent:,} objects sent ({done.bytes_sent:,} bytes), {done.skipped:,} were there already.")
 
 
@@ -259,5 +263,6 @@ def way_back(todo: Todo) -> show.Shown:
     ]
     files = todo.files
     rows.append(("files, new or changed", "", len(files.fetch), len(files.remove), len(files.conflicts)))
-    title = f"Written on the target since the cutover: {todo.row_count:,} rows, {files.count:,} files"
-    return show.table(rows, ("Where", "Inserted", "Updated", "Deleted", "In the way"), title)
+    title = f"Written on the target since the cutover: rows {todo.row_count:,}, files {files.count:,}"
+    counts = ("Inserted", "Updated", "Deleted", "In the way")
+    return show.table(rows, ("Where", *counts), title, numeric=counts)
