@@ -9,7 +9,7 @@ BUCKETS = 10_000
 
 def bucket(salt: str, key: str) -> int:
     """0 … 9,999: the same for the same key as long as the salt is the same."""
-    digest = hashlib.sha256(f"{salt}\0{key}".encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(f"{salt}\0{key}".encode()).digest()
     return int.from_bytes(digest[:4]) % BUCKETS
 
 

@@ -144,7 +144,8 @@ def wait_until_seen(
             else:
                 row = 0
             if at - begun > patience:
-                what = f"works by revision {max(said, 0)} after {patience:.0f} s, not by {revision}"
+                works = f"works by revision {said}, not by {revision}," if said >= 0 else "does not answer"
+                what = f"{works} after {patience:.0f} s"
                 raise CannotFinish(what, object=gateway_url, next=RULES["TR101"].advice, code="TR101")
             pause(PAUSE)
 
