@@ -135,15 +135,16 @@ def _compiled(schema: Schema, limits: Limits) -> Iterator[Finding]:
         sandbox.guarded = False
         for view in schema.views:
             sandbox.run(view.sql)
+        never = {t.name.lower() for t in schema.tables if t.kind == "virtual" and read_virtual(t).way == IMPOSSIBLE}
         for view in schema.views:
             error = sandbox.run(f"SELECT * FROM {quoted(view.name)} LIMIT 0")
-            yield from _verdict("view", view, error, sandbox.refused)
+            yield from _verdict("view", view, error, sandbox.refused, never)
         for trigger in schema.triggers:
             statement = use(sandbox, trigger)
             sandbox.run(statement)
             before = sandbox.refused  # what the table itself calls
             error = sandbox.run(trigger.sql) or sandbox.run(statement)
-            yield from _verdict("trigger", trigger, error, sandbox.refused - before)
+            yield from _verdict("trigger", trigger, error, sandbox.refused - before, never)
             sandbox.run(f"DROP TRIGGER {quoted(trigger.name)}")
 
 
@@ -196,10 +197,13 @@ def use(sandbox: Sandbox, trigger: Named) -> str:
     return f"EXPLAIN UPDATE {target} SET {quoted(name)} = {quoted(name)}"
 
 
-def _verdict(kind: str, item: Named, error: str, called: set[str]) -> Iterator[Finding]:
+def _verdict(kind: str, item: Named, error: str, called: set[str], never: set[str]) -> Iterator[Finding]:
     if unknown := collations(spoken(item.sql)):
         yield Finding("TB110", item.name, 1, f"collation {', '.join(unknown)}")
-    if error:
+    used = sorted({(token.identifier or "").lower() for token in spoken(item.sql)} & never)
+    if error and used:  # it runs in the source, over a virtual table that D1 cannot have
+        yield Finding("TB108", item.name, 1, f"{kind} uses {', '.join(used)}, which D1 cannot have")
+    elif error:
         yield Finding("TB117", item.name, 1, f"{kind} does not run: {error}")
     elif missing := refused(called):
         yield Finding("TB108", item.name, 1, f"{kind} calls {', '.join(missing)}")

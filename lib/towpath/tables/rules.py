@@ -43,11 +43,11 @@ _LIMITS = (
     _rule(
         "TB108",
         DECIDE,
-        "calls a function that D1 has not",
-        "rewrite it in the source without the function",
+        "uses a function or a table that D1 has not",
+        "rewrite it in the source without it",
         DROP,
         DROP,
-        "the object that calls it, which the new application must do without",
+        "the object that uses it, which the new application must do without",
     ),
     _rule(
         "TB109",
