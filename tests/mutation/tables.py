@@ -19,6 +19,7 @@ from towpath.checks import Check, Difference
 from towpath.cloudflare.errors import D1Error
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
+from towpath.tables.reproved import reproved
 from towpath.tables.schema import quoted
 
 
@@ -102,8 +103,11 @@ class Tables:
         return made
 
 
-def around(made: Carried) -> Iterator[Check]:
-    """What 05-validate asks around the rows."""
+def around(made: Carried, *, again: bool = True) -> Iterator[Check]:
+    """What 05-validate asks around the rows; `again`: and of every row what the schema promises of it."""
     yield from constraints(made.d1, [table.name for table in made.exporter.schema.moving])
     yield from sequences(made.d1, made.manifest)
-    yield from schema_present(made.d1, [*table_statements(made.exporter), *after_statements(made.exporter)])
+    statements = [*table_statements(made.exporter), *after_statements(made.exporter)]
+    yield from schema_present(made.d1, statements)
+    if again:
+        yield from reproved(made.d1, made.manifest, made.exporter.db, made.exporter.relations, statements)
