@@ -20,7 +20,8 @@ Notebook = dict[str, Any]
 Rule = Callable[[Notebook], list[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
-PHASES = ("00-ready", "01-inventory", "02-schema", "03-export", "04-import", "05-validate", "06-cutover")
+VOYAGE = ("00-ready", "01-inventory", "02-schema", "03-export", "04-import", "05-validate", "06-cutover")
+PHASES = (*VOYAGE, "07-roll-back")  # the last one runs only when it is named
 LABELS = ("Purpose", "Changes", "Safe to repeat", "Needs", "Gives", "Undo")
 HEAD = ("purpose", "about-parameters", "parameters", "open", "open-run", "operators-note")
 TAIL = ("checks", "check-table", "verdict", "close-run")
@@ -121,7 +122,11 @@ def purpose(notebook: Notebook) -> list[str]:
     wrong += [f"{label} says nothing" for label, value in rows if len(value.strip()) < 4]
     phase = str(notebook["metadata"].get("towpath", {}).get("phase", ""))
     number, _, word = phase.partition("-")
-    return wrong + ([] if text.startswith(f"# {number} · {word.capitalize()}\n") else ["the title is not the phase"])
+    return wrong + (
+        []
+        if text.startswith(f"# {number} · {word.replace('-', ' ').capitalize()}\n")
+        else ["the title is not the phase"]
+    )
 
 
 def metadata(notebook: Notebook) -> list[str]:

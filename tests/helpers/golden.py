@@ -18,14 +18,14 @@ from typing import Any
 import yaml
 from papermill.execute import execute_notebook
 
-from helpers.contract import COMPARED, PHASES, Notebook, code, source, tags
+from helpers.contract import COMPARED, PHASES, VOYAGE, Notebook, code, source, tags
 from helpers.project import HERE, Project
-from helpers.tiny import sql
+from helpers.tiny import sql, written
 
 GOLDEN = HERE / "tests" / "notebooks" / "golden"
 SANITIZE = HERE / "tests" / "notebooks" / "sanitize.txt"
 COLOUR = re.compile(r"(\x1b|#x1B)\[\d*m")
-BEFORE_CUTOVER = PHASES[:-1]
+BEFORE_CUTOVER = VOYAGE[:-1]
 
 
 def read(path: Path) -> Notebook:
@@ -69,6 +69,9 @@ def make_all(project: Project) -> dict[str, Notebook]:
     done = project.run(*(word for phase in BEFORE_CUTOVER for word in ("--phase", phase)))
     assert done.code == 0, done.text
     sql(project, "changes.sql")
+    done = project.phases(VOYAGE[-1])
+    assert done.code == 0, done.text
+    written(project)
     done = project.phases(PHASES[-1])
     assert done.code == 0, done.text
     return {

@@ -36,3 +36,12 @@ def sql(project: Project, name: str) -> None:
     """Run one of the fixture's scripts on the source, foreign keys off, as an application does that never asked."""
     with closing(apsw.Connection(str(project.database))) as db:
         db.execute((FIXTURE / name).read_text(encoding="utf-8"))
+
+
+def written(project: Project) -> None:
+    """What the new application writes on the target after the cutover: rows, and one file."""
+    text = (FIXTURE / "written.sql").read_text(encoding="utf-8")
+    with project.d1() as d1:
+        d1.batch([line for line in text.splitlines() if not line.startswith("--")])
+    with closing(project.runtime.r2()) as s3:
+        s3.put_object(Bucket=project.runtime.bucket, Key="attachments/new-there.txt", Body=b"from the new side")

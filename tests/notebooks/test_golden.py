@@ -13,7 +13,7 @@ from helpers import golden
 from helpers.contract import COMPARED, PHASES, ROOT, code, tags
 from helpers.golden import GOLDEN
 from helpers.project import Project
-from helpers.tiny import sql, tiny
+from helpers.tiny import sql, tiny, written
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,10 @@ class Again:
 @pytest.fixture(scope="module")
 def again(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Again:
     copies = golden.prepare(project, [GOLDEN / f"{phase}.ipynb" for phase in PHASES], tmp_path_factory.mktemp("golden"))
-    said = golden.nbval(project, copies[:-1])
+    said = golden.nbval(project, copies[:-2])
     sql(project, "changes.sql")
+    said |= golden.nbval(project, copies[-2:-1])
+    written(project)
     return Again({**said, **golden.nbval(project, copies[-1:])}, project.verdicts())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -193,3 +194,46 @@ def test_a_waiver_too_small_and_one_too_old_are_named(twin: Project) -> None:
     assert failed["tasks.project_id"]["expected"] == "waived: exactly 2"
     assert "waivers.yaml accepts 2, the source holds 3" in failed["tasks.project_id"]["next"]
     assert "expired on 2020-01-31" in failed["notes.folder_id"]["next"]
+
+
+def test_a_source_that_went_on_by_itself_is_not_overwritten(voyage: Voyage) -> None:
+    project = voyage.project
+    (id, title) = project.source("SELECT id, title FROM tasks ORDER BY id LIMIT 1")[0]
+    project.source(f"UPDATE tasks SET title = 'the old side again' WHERE id = {literal(id)}")
+    try:
+        ran = project.phases("07-roll-back")
+        assert ran.code == 2, ran.text
+        assert "nothing was carried back, because CU201 rows fails: 1: tasks " in ran.text
+        assert project.switch.is_file()
+    finally:
+        project.source(f"UPDATE tasks SET title = {literal(title)} WHERE id = {literal(id)}")
+
+
+def test_the_way_back(voyage: Voyage) -> None:
+    """The new side writes, and the old one serves again with all of it; what decisions had emptied is still there."""
+    project = voyage.project
+    orphans = "SELECT count(*) FROM tasks WHERE project_id NOT IN (SELECT id FROM projects)"
+    before, key = project.source(orphans), next(iter(sorted(project.objects())))
+    assert before[0][0] > 0
+    (id,) = project.target("SELECT id FROM tasks WHERE project_id IS NULL ORDER BY id LIMIT 1")[0]
+    project.target(f"UPDATE tasks SET title = 'written there' WHERE id = {literal(id)}")
+    project.target("DELETE FROM task_activities WHERE id = (SELECT max(id) FROM task_activities)")
+    with closing(project.runtime.r2()) as s3:
+        s3.put_object(Bucket=project.runtime.bucket, Key=f"{key}.new", Body=b"uploaded there")
+        s3.delete_object(Bucket=project.runtime.bucket, Key=key)
+    ran = project.phases("07-roll-back")
+    assert ran.code == 0, ran.text
+    assert project.unlike_the_source() == []
+    assert project.source(f"SELECT title FROM tasks WHERE id = {literal(id)}") == [("written there",)]
+    assert project.source(orphans) == before
+    assert not (project.data / key).exists()
+    assert (project.data / f"{key}.new").read_bytes() == b"uploaded there"
+    assert not project.switch.exists()
+    numbers = {n["name"]: n["value"] for n in project.result(list(project.verdicts())[-1])["numbers"]}
+    assert (numbers["rows_to_carry_back"], numbers["files_to_carry_back"]) == (2, 2)
+    project.live(99)
+    ran = project.phases("06-cutover")
+    assert ran.code == 3, ran.text
+    assert "the source serves again, and every snapshot of this run is out of date" in ran.text
+    verified = project.do(*project.words("verify", project.folder.name))
+    assert verified.code == 0, verified.text

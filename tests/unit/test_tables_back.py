@@ -96,10 +96,11 @@ def test_a_source_that_was_written_to_is_a_conflict(tmp_path: Path, d1: D1) -> N
 def test_a_row_keeps_its_rowid(tmp_path: Path, d1: D1) -> None:
     state = moved(tmp_path, d1, EMPTIED)
     before = rows(state, "SELECT rowid, word FROM label")
+    d1.batch(["INSERT INTO label VALUES ('d', 4)"])
     d1.batch(["UPDATE label SET note = x'00ff' WHERE word = 'a'", "UPDATE label SET note = '5' WHERE word = 'c'"])
-    assert back(state, tmp_path, EMPTIED) == 2
-    assert rows(state, "SELECT rowid, word FROM label ORDER BY word") == before
-    assert rows(state, "SELECT note FROM label ORDER BY word") == [(b"\x00\xff",), (2.5,), ("5",)]
+    assert back(state, tmp_path, EMPTIED) == 3
+    assert rows(state, "SELECT rowid, word FROM label ORDER BY word") == [*before, (4, "d")]
+    assert rows(state, "SELECT note FROM label ORDER BY word") == [(b"\x00\xff",), (2.5,), ("5",), (4,)]
 
 
 def test_unique_values_change_places(tmp_path: Path, d1: D1) -> None:

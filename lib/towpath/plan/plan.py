@@ -136,7 +136,7 @@ def _more(*parts: tuple[str, str]) -> list[str]:
 
 
 def _gate(gate: str) -> str:
-    return "after the step before" if gate == "previous" else "may start a run"
+    return {"previous": "after the step before", "begun": "only when it is named"}.get(gate, "may start a run")
 
 
 def _plain(waiver: Waiver) -> Mapping[str, Any]:

@@ -280,7 +280,7 @@ class Run:
             if code not in reported:
                 step = "run the step that reports it; a missing check is never a pass"
                 self.check("RN004", "run", code, "reported", "missing", False, step)
-        if self.plan.runbook.step(self.phase).gate == "previous" and not (self._result.source and self._result.target):
+        if self.plan.runbook.step(self.phase).gate != "none" and not (self._result.source and self._result.target):
             step = "call run.identify(source=…, target=…) in the notebook's first step"
             self.check("RN005", "run", self.phase, "source and target named", "not named", False, step)
 

@@ -24,6 +24,12 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             f"the run was opened with plan {folder.plan_hash[:12]}…, the plan is now {plan.hash[:12]}…",
             f"start a new run with {_first(plan)}: a changed plan voids what ran under the old one",
         )
+    back = plan.runbook.way_back
+    if back is not None and back.phase == phase:
+        return (_begun(folder, plan, phase),)
+    if back is not None and (done := folder.newest(back.phase)) and done.verdict is Verdict.PASS:
+        what = "says PASS: the source serves again, and every snapshot of this run is out of date"
+        raise _closed(folder, f"{done.stem}.result.json", what, f"start a new run with {_first(plan)}")
     results: list[PhaseResult] = []
     order = {attempt: place for place, attempt in enumerate(folder.attempts())}
     for before in plan.runbook.before(phase):
@@ -48,6 +54,16 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
     if plan.environment != "local":
         _check_sealed(folder, results)
     return tuple(results)
+
+
+def _begun(folder: RunFolder, plan: Plan, phase: str) -> PhaseResult:
+    """The newest attempt at the last step, whatever became of it: from its beginning there is a way back."""
+    last = plan.runbook.phases[-1]
+    result = folder.newest(last)
+    if result is None:
+        step = f"nothing is to be carried back: remove the maintenance switch; {phase} follows {last}"
+        raise _closed(folder, last, f"{last} has no record in this run", step)
+    return result
 
 
 def _check_sealed(folder: RunFolder, results: list[PhaseResult]) -> None:

@@ -81,9 +81,7 @@ def run_folder(root: Path, plan: Plan, phase: str) -> RunFolder:
     if may_open and (current is None or current.plan_hash != plan.hash or current.is_finished()):
         return RunFolder.create(root, plan)
     if current is None:
-        raise WrongUse(
-            "there is no run yet", object=phase, next=f"run {plan.runbook.before(phase)[0]} first", code="RN001"
-        )
+        raise WrongUse("there is no run yet", object=phase, next=f"run {plan.runbook.phases[0]} first", code="RN001")
     return current
 
 

@@ -83,14 +83,19 @@ def run_system(order: Order, out: IO[str] | None = None, keeper: Keeper | None =
 
 
 def chosen(plan: Plan, order: Order) -> tuple[str, ...]:
-    """The phases of an order, in the runbook's order.  Raises WrongUse for one that the runbook does not have."""
+    """The phases of an order, in the runbook's order; the way back only where it is named.
+
+    Raises WrongUse for one that the runbook does not have.
+    """
     phases = plan.runbook.phases
     for name in (*order.phases, *([order.start] if order.start else [])):
         plan.runbook.step(name)
     if order.phases and order.start:
         raise WrongUse("--phase and --from exclude each other", next="use one of them")
     if order.phases:
-        return tuple(phase for phase in phases if phase in order.phases)
+        return tuple(step.phase for step in plan.runbook.all_steps if step.phase in order.phases)
+    if order.start and order.start not in phases:
+        raise WrongUse(f"nothing comes after {order.start}", next=f"name it with --phase {order.start}")
     return phases[phases.index(order.start) :] if order.start else phases
 
 

@@ -55,7 +55,9 @@ def carry_back(
         except apsw.Error as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            step = "nothing was written; stop whatever uses the file, or free disk space, then run the phase again"
+            step = "stop whatever uses the file, or free disk space, then run the phase again; nothing was written"
+            if isinstance(error, apsw.ConstraintError):
+                step = "look which row of the target the source's own constraints refuse; nothing was written"
             raise CannotFinish(f"the rows could not be carried back: {error}", object=source.name, next=step) from error
     return sum(change.count for change in changed)
 
@@ -114,10 +116,7 @@ def _rows(now: Exporter, change: TableChanges) -> Iterator[tuple[tuple[str, ...]
     """The rows to insert: their columns, quoted, and their cells."""
     relation = _relation(now, change)
     columns = target_columns(relation)
-    for key, cells in change.inserted.items():
-        yield columns, [*_rowid(relation, key), *cells.split("|")]
-    if not change.updated:
-        return
+    # those that keep their rowid come first: a new row would take the one that is free for the moment
     own, rowid = _own(now, relation, change), _spare_rowid(relation)
     for key, (before, after) in change.updated.items():
         held, number = own[key]
@@ -127,6 +126,8 @@ def _rows(now: Exporter, change: TableChanges) -> Iterator[tuple[tuple[str, ...]
             yield (rowid, *columns), [number, *merged]
         else:
             yield columns, [*_rowid(relation, key), *merged]
+    for key, cells in change.inserted.items():
+        yield columns, [*_rowid(relation, key), *cells.split("|")]
 
 
 def _rowid(relation: Relation, key: str) -> list[str]:

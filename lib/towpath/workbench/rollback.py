@@ -136,7 +136,8 @@ def prove_files(bench: Workbench, state: State, report: Progress) -> list[str]:
     # the headers of an object that the new application wrote are its own: a file has none
     unlike = [d for d in compared.differences if d.kind != "changed" or d.column in ("sha256", "size")]
     named = [f"{d.key}: {d.kind}" for d in unlike]
-    report_check(bench, "CU206", "files", f"{manifest.objects:,} equal on both sides", _count(named), not named, named)
+    equal = f"{manifest.objects:,} equal on both sides"
+    report_check(bench, "CU206", "files", equal, _count(named) if named else equal, not named, named)
     return named
 
 
