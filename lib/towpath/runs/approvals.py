@@ -142,6 +142,8 @@ def check_approvals(root: Path, folder: RunFolder, plan: Plan, phase: str, openi
     found, broken = approvals_of(folder)
     counted: dict[str, Approval] = {}
     against = [f"{path} is no approval" for path in broken]
+    if not signers.is_file():
+        against.append(f"there is no params/{plan.system}/{FILE}, which says who may approve: copy {FILE}.example")
     keys: set[str] = set()
     for approval in found:
         reason = void_because(folder, approval, opening)
