@@ -21,8 +21,8 @@ def prove(generated: Generated, catalog: Catalog) -> list[Check]:
     there = Counter((item.kind, item.name) for item in catalog.objects)
     told = Counter((a.kind, a.name) for a in generated.accounts if a.kind != "grant")
     missing = [f"{kind} {name}" for kind, name in (there - told) + (told - there)]
-    outcomes = Counter(account.outcome for account in generated.accounts)
-    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    outcomes = Counter(account.outcome for account in generated.accounts if account.kind != "grant")
+    said = " + ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) + f" = {told.total()}"
     found = f"not accounted for: {', '.join(missing)}" if missing else said
     checks.append(_check("PG325", "schema", f"{there.total()} objects accounted for", found, not missing))
     return checks

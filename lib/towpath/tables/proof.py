@@ -67,7 +67,7 @@ def _accounted(conversion: Conversion, schema: Schema) -> Check:
     told = Counter((account.kind, account.name) for account in conversion.accounting)
     outcomes = Counter(account.outcome for account in conversion.accounting)
     missing = [f"{kind} {name}" for kind, name in (there - told) + (told - there)]
-    found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    found = " + ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) + f" = {told.total()}"
     if missing:
         found = f"not accounted for: {', '.join(missing)}"
     return _check("TB322", "schema", f"{there.total()} objects accounted for", found, not missing)

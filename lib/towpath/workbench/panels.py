@@ -143,9 +143,9 @@ def account(accounts: Sequence[Account]) -> show.Shown:
     ordered = sorted(accounts, key=lambda a: (a.outcome == KEPT, a.kind, a.name))
     rows = [(a.kind, a.name, a.outcome, ", ".join(a.codes), a.reason) for a in ordered]
     counts = {o: sum(a.outcome == o for a in accounts) for o in ("kept", "changed", "dropped")}
-    title = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    title = " + ".join(f"{count} {outcome}" for outcome, count in counts.items())
     return show.table(
-        rows, ("Kind", "Object", "Outcome", "Codes", "Reason"), f"{len(rows)} objects: {title}", numeric=()
+        rows, ("Kind", "Object", "Outcome", "Codes", "Reason"), f"{title} = {len(rows)} objects", numeric=()
     )
 
 
