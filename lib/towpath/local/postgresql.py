@@ -14,13 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from towpath.errors import CannotFinish
 from towpath.local import servers
 from towpath.local.state import State
-from towpath.secrets import Secret
 
 USER = "postgres"
 NOT_ROOT = "nobody"  # every system has it
@@ -38,18 +37,10 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Postgresql:
+class Postgresql(servers.Server):
     """A server that answers."""
 
-    folder: Path
-    port: int
-    user: str
-    password: str = field(repr=False)
-
-    @property
-    def secret(self) -> Secret:
-        """The password by reference."""
-        return Secret("file:password", self.folder)
+    user: str = USER
 
     def url(self, database: str) -> str:
         """`postgresql://user@127.0.0.1:port/database`, without the password."""
@@ -84,7 +75,7 @@ def start_postgresql(folder: Path, *, port: int | None = None, ends_with_us: boo
             )
         else:
             password = servers.password(folder, make=False)
-    return Postgresql(folder, record.port, USER, password)
+    return Postgresql(folder, record.port, password)
 
 
 def running_postgresql(folder: Path) -> Postgresql | None:
@@ -93,18 +84,12 @@ def running_postgresql(folder: Path) -> Postgresql | None:
     record = servers.running(folder)
     if record is None:
         return None
-    return Postgresql(folder, record.port, USER, servers.password(folder, make=False))
+    return Postgresql(folder, record.port, servers.password(folder, make=False))
 
 
 def stop_postgresql(folder: Path) -> bool:
     """Stop the server of `folder`, and what a killed one left behind; True if it was up."""
-    folder = folder.resolve()
-    if not folder.is_dir():
-        return False
-    with State(folder).locked(patience=servers.DEADLINE):
-        record = servers.running(folder)
-        servers.stop(folder, "postgres", signal.SIGINT, record)
-    return record is not None
+    return servers.end(folder, "postgres", signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,11 @@ from pathlib import Path
 
 from towpath.local import servers
 from towpath.local.state import State
-from towpath.secrets import Secret
 
 
 @dataclass(frozen=True, slots=True)
-class RedisServer:
+class RedisServer(servers.Server):
     """A server that answers."""
-
-    folder: Path
-    port: int
-    password: str = field(repr=False)
-
-    @property
-    def secret(self) -> Secret:
-        """The password by reference."""
-        return Secret("file:password", self.folder)
 
     def url(self, db: int) -> str:
         """`redis://127.0.0.1:port/db`, without the password."""
@@ -91,13 +81,7 @@ def running_redis(folder: Path) -> RedisServer | None:
 
 def stop_redis(folder: Path) -> bool:
     """Stop the server of `folder`, and what a killed one left behind; True if it was up."""
-    folder = folder.resolve()
-    if not folder.is_dir():
-        return False
-    with State(folder).locked(patience=servers.DEADLINE):
-        record = servers.running(folder)
-        servers.stop(folder, "redis-server", signal.SIGTERM, record)
-    return record is not None
+    return servers.end(folder, "redis-server", signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)

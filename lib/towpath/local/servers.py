@@ -27,6 +27,8 @@ import psutil
 
 from towpath.errors import CannotFinish, WrongUse
 from towpath.local import processes
+from towpath.local.state import State
+from towpath.secrets import Secret
 
 DEADLINE = 60.0  # seconds until a server must answer; 1 on an idle machine
 LOG_TAIL = 800  # characters shown in an error
@@ -34,6 +36,20 @@ WATCHER = 'read -r line; kill -s "$1" "$2"'  # its stdin closes when the process
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # ours to reap
 _watchers: dict[int, subprocess.Popen[bytes]] = {}  # by the pid of the server that they end
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers."""
+
+    folder: Path
+    port: int
+    password: str = field(repr=False)
+
+    @property
+    def secret(self) -> Secret:
+        """The password by reference."""
+        return Secret("file:password", self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +197,17 @@ def stop(folder: Path, name: str, how: signal.Signals, record: Record | None) ->
     if record is not None and (child := _children.pop(record.pid, None)) is not None:
         child.wait()
     (folder / "server.json").unlink(missing_ok=True)
+
+
+def end(folder: Path, name: str, how: signal.Signals) -> bool:
+    """Stop the server of `folder`, and what a killed one left behind; True if it was up."""
+    folder = folder.resolve()
+    if not folder.is_dir():
+        return False
+    with State(folder).locked(patience=DEADLINE):
+        record = running(folder)
+        stop(folder, name, how, record)
+    return record is not None
 
 
 def said(log: Path) -> str:
