@@ -11,7 +11,7 @@ The model is harsher than life wherever that makes it smaller:
 - Somebody may change source or target behind everybody's back, once, past switch and fence.
 - Evidence may become stale at any moment.  The operator may begin 06 or 07 anew at any moment, even in the middle.
 - The runner may die at any moment; what it has noted stays.
-- Carrying back overwrites whatever the source has.
+- Carrying back makes the source what D1 is: whoever carries back once too often overwrites what came in since.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class World:
         self.kv = layout.field("setting", len(SETTINGS))
         self.isolates = [layout.field(f"isolate {n}", len(SETTINGS) + 1) for n in range(isolates)]
         self.flags = {
-            name: layout.field(name, 2) for name in ("old writes", "new writes", "change log", "fallback", "old side")
+            name: layout.field(name, 2) for name in ("old writes", "new writes", "ahead", "fallback", "old side")
         }
         self.evidence = {name: layout.field(name, 2) for name in EVIDENCE}
         self.whole = layout.field("new side whole", 2)  # fit to be read
@@ -74,7 +74,6 @@ class World:
         self.foreign = 1 << writes  # somebody's change behind our back
         rows = 1 << (writes + 1)
         self.old, self.new, self.snapshot = (layout.field(name, rows) for name in ("old has", "new has", "snapshot"))
-        self.logged = layout.field("logged", 1 << writes)
         self.taken = layout.field("snapshot taken", 2)
         self.moves = tuple(self._moves())
 
@@ -100,9 +99,8 @@ class World:
         return (self.taken.get(s) == 1) & (self.new.get(s) == snapshot) & (self.old.get(s) == snapshot)
 
     def carried(self, s: States) -> Mask:
-        """Whether the source holds all that the change log names."""
-        logged = self.logged.get(s)
-        return (self.flags["change log"].get(s) == 0) | (self.old.get(s) & logged == logged)
+        """Whether the source holds all that was written on D1."""
+        return (self.flags["ahead"].get(s) == 0) | ((self.old.get(s) ^ self.new.get(s)) & self.clients == 0)
 
     def fact(self, s: States, name: str, value: str) -> Mask:
         """Whether a fact of the table has this value."""
@@ -164,8 +162,6 @@ class World:
                     s = self.flags[name].put(s, FACTS[name].index(value))
             if "new writes" in step.makes and step.makes["new writes"] == "open":
                 s = self.whole.put(s, 1)
-            if step.makes.get("change log") == "off":
-                s = self.logged.put(s, 0)
             return s
 
         yield Move(f"note: {step.name}", True, lambda s: here(s) & done(s), noted)
@@ -202,10 +198,9 @@ class World:
         if work is Work.DELTA:
             s = self.whole.put(s, 0)
             return self.new.put(s, (self.new.get(s) & ~rows) | (self.snapshot.get(s) & rows))
-        is_logged = self.flags["change log"].get(s) == 1
         rows &= self.clients
-        wanted = self.snapshot.get(s) | self.logged.get(s)
-        return np.where(is_logged, self.old.put(s, (self.old.get(s) & ~rows) | (wanted & rows)), s)
+        carried = self.old.put(s, (self.old.get(s) & ~rows) | (self.new.get(s) & rows))
+        return np.where(self.flags["ahead"].get(s) == 1, carried, s)
 
     def _there(self, s: States) -> Mask:
         return self.flags["old side"].get(s) == 0
@@ -248,7 +243,6 @@ class World:
 
     def _clients(self) -> Iterator[Move]:
         old_open, new_open = self.flags["old writes"], self.flags["new writes"]
-        log = self.flags["change log"]
 
         def lets_in(s: States) -> Mask:
             return (old_open.get(s) == 0) & self._there(s)
@@ -269,7 +263,6 @@ class World:
                 return write.put(self.old.put(s, self.old.get(s) | row), ACKNOWLEDGED)
 
             def kept_new(s: States, write: Field = write, row: int = row) -> States:
-                s = self.logged.put(s, self.logged.get(s) | np.where(log.get(s) == 1, row, 0))
                 return write.put(self.new.put(s, self.new.get(s) | row), ACKNOWLEDGED)
 
             name = write.name

@@ -27,9 +27,9 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "old writes": ("open", "shut"),  # the maintenance switch
     "old quiet": ("no", "yes"),  # no write that was let in before the switch is still under way
     "new writes": ("shut", "open"),  # the fence in D1
-    "change log": ("off", "on"),  # the triggers that note what is written on D1
+    "ahead": ("no", "yes"),  # D1 may hold what the source does not: noted beside the fence, with the opening
     "equal": ("no", "yes"),  # D1 is the snapshot, and the source has not changed since the snapshot
-    "carried back": ("no", "yes"),  # the source holds all that the change log names
+    "carried back": ("no", "yes"),  # the source holds all that D1 holds otherwise than the snapshot
     "fallback": ("origin", "worker"),  # who answers when the gateway knows no setting
     "old side": ("there", "gone"),
 }
@@ -114,7 +114,7 @@ def look(
 
 def over(ramp: Sequence[int] = RAMP) -> tuple[Step, ...]:
     """The way over: from everything on the old side to everything on the new one, and the old one gone."""
-    before = {"new writes": ("shut",), "change log": ("off",), "fallback": ("origin",)}
+    before = {"new writes": ("shut",), "ahead": ("no",), "fallback": ("origin",)}
     # Asked twice: who begins anew in the middle of a way back finds everything frozen without the first gate.
     evidence = ("validated", "rehearsed", "approved")
     return (
@@ -143,10 +143,10 @@ def over(ramp: Sequence[int] = RAMP) -> tuple[Step, ...]:
         Step("prove", "D1 is compared with the frozen source", until={"equal": "yes"}, otherwise="snapshot"),
         Step(
             "open new",
-            "in one transaction D1 gets its change log and accepts writes",
+            "in one transaction D1 accepts writes, and notes that it may be ahead of the source",
             needs={"setting": ("frozen",), "old writes": ("shut",), "old quiet": ("yes",), **before},
             fresh=(*evidence, "equal"),
-            makes={"new writes": "open", "change log": "on"},
+            makes={"new writes": "open", "ahead": "yes"},
             otherwise="snapshot",
         ),
         *_ramp(ramp),
@@ -187,27 +187,27 @@ def back() -> tuple[Step, ...]:
         Step("shut new", "D1 refuses writes", makes={"new writes": "shut"}),
         Step(
             "carry back",
-            "what was written on D1 is written to the source",
+            "what D1 holds otherwise than the snapshot is written to the source",
             needs={"new writes": ("shut",)},
             work=Work.CARRY_BACK,
         ),
         Step(
             "prove back",
-            "the source is compared with the change log",
+            "the source is compared with D1",
             needs={"new writes": ("shut",)},
             until={"carried back": "yes"},
             otherwise="carry back",
         ),
         Step(
-            "log off",
-            "the change log is kept in the record and taken off D1",
+            "even",
+            "D1 notes that the source holds all it has: from here on nothing is carried back again",
             needs={"new writes": ("shut",), "carried back": ("yes",)},
-            makes={"change log": "off"},
+            makes={"ahead": "no"},
         ),
         Step(
             "open old",
             "the old side accepts writes again",
-            needs={"new writes": ("shut",), "change log": ("off",)},
+            needs={"new writes": ("shut",), "ahead": ("no",)},
             makes={"old writes": "open"},
         ),
         Step(
@@ -229,7 +229,7 @@ def _ramp(ramp: Sequence[int]) -> list[Step]:
             Step(
                 setting,
                 f"{percent} % of the sessions read on the new side, all write there",
-                needs={"setting": (before,), "new writes": ("open",), "change log": ("on",)},
+                needs={"setting": (before,), "new writes": ("open",), "ahead": ("yes",)},
                 fresh=("watched",) if before != "frozen" else (),
                 makes={"setting": setting},
             ),
