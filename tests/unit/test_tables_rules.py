@@ -101,6 +101,10 @@ SOURCES = [
     Case("TB117", "v", f"CREATE TABLE t ({K}); CREATE VIEW v AS SELECT gone FROM t"),
     Case("TB117", "v", f"CREATE TABLE t ({K}); CREATE VIEW v AS {' UNION ALL '.join(['SELECT id FROM t'] * 6)}"),
     Case("TB117", "r", f"CREATE TABLE t ({K}); CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM gone; END"),
+    Case("TB117", "v", f"CREATE TABLE t ({K}, a TEXT); CREATE VIEW v AS SELECT id FROM t WHERE a LIKE '%{'x' * 50}'"),
+    Case("TB117", "r", f"CREATE TABLE t ({K}, a TEXT); CREATE TRIGGER r AFTER INSERT ON t "
+         f"BEGIN DELETE FROM t WHERE a GLOB '{'é' * 26}'; END"),
+    Case("TB118", "Django_Migrations", f"CREATE TABLE Django_Migrations ({K})"),
     Case("TB201", "t.n", f"CREATE TABLE t ({K}, n INTEGER); "
          "INSERT INTO t VALUES (1, 9007199254740992), (2, 9007199254740993), (3, -9223372036854775808), (4, NULL)",
          2, ("2", "3")),
@@ -129,6 +133,14 @@ SOURCES = [
     Case("TB214", "c.n", f"CREATE TABLE t ({K})", 1, ("2",), prepare=_broken_notnull),
     Case("TB215", "t.a", f"CREATE TABLE t ({K}, a TEXT); INSERT INTO t VALUES (1, 'caf\ufffd')", 1, ("1",)),
     Case("TB216", "t.n", f"CREATE TABLE t ({K}, n INTEGER); INSERT INTO t VALUES (1, 'many'), (2, 2)"),
+    Case("TB218", "t.a", f"CREATE TABLE t ({K}, a TEXT); INSERT INTO t VALUES (1, '[9007199254740993]'), "
+         """(2, '{"id": "9007199254740993"}'), (3, '{"\\"": 12345678901.234567}'), (4, '[1]')""", 2, ("1", "3")),
+    Case("TB219", "t.n", f"CREATE TABLE t ({K}, n INTEGER); INSERT INTO t VALUES (1, 9223372036854775808), (2, 1.5)",
+         1, ("1",)),
+    Case("TB220", "t.at", f"CREATE TABLE t ({K}, at TEXT); INSERT INTO t VALUES (1, '2024-01-01T00:00:00+02:00'), "
+         "(2, '2024-01-01T00:00:00+02'), (3, '2024-01-01T00:00:00+0200')", 2, ("2", "3")),
+    Case("TB221", "t.u", f"CREATE TABLE t ({K}, u TEXT); INSERT INTO t VALUES "
+         "(1, '0f8fad5b-d9cb-469f-a165-70867728950e'), (2, '0f8fad5bd9cb469fa16570867728950e')", 2),
     Case("TB217", "t.at", f"CREATE TABLE t ({K}, at DATETIME); INSERT INTO t VALUES (1, '2024-01-01 00:00:00.000001')"),
 ]  # fmt: skip
 

@@ -61,6 +61,10 @@ class ColumnProfile:
     numeric_texts: int = 0  # numbers as text where the column's affinity is numeric
     dates: Mapping[str, int] = field(default_factory=dict)  # form -> rows, for columns that hold dates
     impossible_dates: int = 0  # such as 30 February
+    unread_times: int = 0  # dated texts that SQLite's date functions answer with NULL
+    json_numbers: int = 0  # documents with a number that a double rounds
+    beyond_int64: int = 0  # reals in a column of integers that no integer of 64 bits is
+    uuid_forms: Mapping[str, int] = field(default_factory=dict)  # form -> rows, where every text is a UUID
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind -> up to five keys
 
     @property

@@ -11,7 +11,7 @@ from towpath.cloudflare.limits import Limits
 from towpath.tables import orphans
 from towpath.tables.clauses import Clause, functions, index_expressions, parse_table
 from towpath.tables.ddl import Token, spoken, written
-from towpath.tables.dialect import COLLATIONS, FUNCTIONS, OWN_TABLES, SAME, Sandbox
+from towpath.tables.dialect import COLLATIONS, FUNCTIONS, MIGRATION_TABLES, OWN_TABLES, SAME, Sandbox
 from towpath.tables.schema import Named, Schema, Table, literal, quoted
 from towpath.tables.virtual import EMPTY, FILLED, IMPOSSIBLE, read_virtual
 
@@ -50,6 +50,8 @@ def _names(schema: Schema) -> Iterator[Finding]:
     for item in schema.objects:
         if item.name.lower().startswith("_cf_") and item.name.lower() not in OWN_TABLES:
             yield Finding("TB103", item.name, 1, f"{item.kind} with a name that D1 keeps for itself")
+        if item.name.lower() in MIGRATION_TABLES and item.kind == "table":
+            yield Finding("TB118", item.name, 1, f"kept by {MIGRATION_TABLES[item.name.lower()]}")
         if item.name.lower() == "d1_migrations" and item.kind == "table":
             yield Finding("TB115", item.name, 1, "wrangler's own list of applied migrations")
     tables = [table.name for table in schema.moving]
@@ -137,7 +139,8 @@ def _compiled(schema: Schema, limits: Limits) -> Iterator[Finding]:
             sandbox.run(view.sql)
         never = {t.name.lower() for t in schema.tables if t.kind == "virtual" and read_virtual(t).way == IMPOSSIBLE}
         for view in schema.views:
-            error = sandbox.run(f"SELECT * FROM {quoted(view.name)} LIMIT 0")
+            refused = sandbox.run(f"SELECT * FROM {quoted(view.name)} LIMIT 0")
+            error = refused or sandbox.pattern(view.sql)
             yield from _verdict("view", view, error, sandbox.refused, never)
         for trigger in schema.triggers:
             statement = use(sandbox, trigger)

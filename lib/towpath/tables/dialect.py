@@ -7,12 +7,14 @@ a view or a trigger only when it is used: the sandbox uses each once, so that no
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
 import apsw
 
 from towpath.cloudflare.limits import PAID, Limits
+from towpath.tables.ddl import spoken
 
 FUNCTIONS = frozenset(
     (
@@ -56,6 +58,21 @@ SAME = {
 }  # refused by name only: sqlite.org/lang_mathfunc.html
 MODULES = ("fts5", "fts5vocab", "rtree", "rtree_i32")
 COLLATIONS = ("BINARY", "NOCASE", "RTRIM")
+MIGRATION_TABLES = {  # where tools that make schemas keep what they have done
+    "alembic_version": "Alembic",
+    "django_migrations": "Django",
+    "schema_migrations": "Rails, golang-migrate or dbmate",
+    "ar_internal_metadata": "Rails",
+    "flyway_schema_history": "Flyway",
+    "databasechangelog": "Liquibase",
+    "knex_migrations": "Knex",
+    "_prisma_migrations": "Prisma",
+    "__drizzle_migrations": "Drizzle",
+    "__efmigrationshistory": "Entity Framework",
+    "sequelizemeta": "Sequelize",
+    "goose_db_version": "goose",
+    "_sqlx_migrations": "SQLx",
+}
 OWN_TABLES = ("_cf_kv", "_cf_metadata", "_cf_alarm")  # Cloudflare's own, found in files that the local runtime made
 
 
@@ -69,6 +86,7 @@ class Sandbox:
 
     def __init__(self, limits: Limits = PAID) -> None:
         self.db = apsw.Connection(":memory:", statementcachesize=0)  # a cached statement would not be compiled again
+        self.limits = limits
         self.refused: set[str] = set()
         self.guarded = True
         for name, value in (
@@ -109,6 +127,19 @@ class Sandbox:
             if self.refused and self.guarded:
                 return f"D1 has no function {', '.join(sorted(self.refused))}"
             return str(error)
+        return self.pattern(sql)
+
+    def pattern(self, sql: str) -> str:
+        """What is wrong with a pattern of LIKE or GLOB that a statement writes out; "" if nothing is.
+
+        SQLite itself looks only when the pattern is used.
+        """
+        words = spoken(sql)
+        for operator, value in itertools.pairwise(words):
+            if operator.word("LIKE", "GLOB") and value.text.startswith("'"):
+                size = len(value.text[1:-1].replace("''", "'").encode("utf-8", "surrogatepass"))
+                if size > self.limits.d1_pattern_bytes:
+                    return f"a pattern of {size} bytes, D1 takes {self.limits.d1_pattern_bytes}"
         return ""
 
     def unguarded(self, sql: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from towpath.tables.census import DATE_FORMS, DATED_FORMS, SAFE_INTEGER, ColumnProfile
-from towpath.tables.forms import boolean_condition
+from towpath.tables.forms import DATED, UUIDS, boolean_condition
 from towpath.tables.samples import ask, keys
 from towpath.tables.schema import Table, quoted
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towpath.tables.profile import Tally
 
 TEXT_LETTERS, INTEGER_LETTERS, REAL_LETTERS = "tsSmMTZodhx-", "ieEu", "rfj"
+INT64 = 2**63  # the first integer that SQLite can only hold as a real
 _SPACES = "char(9, 10, 11, 12, 13)"
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\n\v\f\r]*")
 
@@ -56,6 +57,9 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
         infinities = count("infinities", infinite)
         rest = f"typeof({name}) = 'real' AND NOT ({infinite})"
         least_real, largest_real = over(f"min({name} COLLATE BINARY)", rest), over(f"max({name} COLLATE BINARY)", rest)
+    beyond_int64 = 0
+    if reals and column.affinity == "INTEGER" and max(-(least_real or 0), largest_real or 0) >= INT64:
+        beyond_int64 = count("beyond_int64", f"typeof({name}) = 'real' AND abs({name}) BETWEEN {INT64:.1f} AND 1e308")
     longest_text, longest_blob = (tally.longest, 0) if texts else (0, tally.longest)
     if texts and blobs:
         longest_text, longest_blob = (
@@ -71,7 +75,16 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
     if tally.boolean:
         spoken = int(over("count(*)", boolean_condition(column)))
         boolean = spoken if spoken == texts else 0
-    dates = {}
+    dates, unread = {}, 0
+    if tally.letters.get("o"):
+        unread = count("unread", f"{name} GLOB '{DATED}' AND datetime({name}) IS NULL")
+    uuids: dict[str, int] = {}
+    if tally.uuids:
+        counts = db.execute(
+            f"SELECT {', '.join(f'sum({condition.format(name)})' for condition in UUIDS.values())}"
+            f" FROM {quoted(table.name)} WHERE typeof({name}) = 'text'"
+        ).fetchall()[0]
+        uuids = {form: int(number) for form, number in zip(UUIDS, counts, strict=True) if number}
     if tally.dated:
         dates = {form: tally.letters[one] for one, form in DATE_FORMS.items() if tally.letters.get(one)}
         dates = dates if any(form in DATED_FORMS for form in dates) else {}
@@ -107,6 +120,10 @@ def exact(db: apsw.Connection, table: Table, tally: Tally, length: str) -> Colum
         numeric_texts=numeric,
         dates=dates,
         impossible_dates=tally.impossible,
+        unread_times=unread,
+        json_numbers=tally.texts.get("json", 0),
+        beyond_int64=beyond_int64,
+        uuid_forms=uuids,
         samples=samples,
     )
 

@@ -105,6 +105,15 @@ def _column(table: Table, column: Column, census: ColumnProfile, time_zone: str)
         yield found(
             "TB215", census.replaced_texts, f"{counted(census.replaced_texts, 'text')} with U+FFFD inside", "replaced"
         )
+    if census.json_numbers:
+        what = f"{counted(census.json_numbers, 'document')} with a number of more than 15 digits"
+        yield found("TB218", census.json_numbers, what, "json")
+    if census.beyond_int64:
+        what = f"{counted(census.beyond_int64, 'number')} beyond 64 bits, stored as a real"
+        yield found("TB219", census.beyond_int64, what, "beyond_int64")
+    if len(census.uuid_forms) > 1:
+        told = ", ".join(f"{form} ({number})" for form, number in census.uuid_forms.items())
+        yield found("TB221", sum(census.uuid_forms.values()), f"several forms: {told}")
     if census.infinities:
         yield found("TB205", census.infinities, f"{counted(census.infinities, 'infinite number')}", "infinities")
     longest = max(census.longest_text, 2 * census.longest_blob)  # a blob's literal is hexadecimal
@@ -126,6 +135,9 @@ def _dates(name: str, census: ColumnProfile, time_zone: str) -> Iterator[Finding
         yield Finding("TB217", name, naive, f"{counted(naive, 'timestamp')} without a zone, meant in {time_zone}")
     elif naive:
         yield Finding("TB206", name, naive, f"{counted(naive, 'timestamp')} without a zone")
+    if census.unread_times:
+        what = f"{counted(census.unread_times, 'time')} whose offset SQLite does not read"
+        yield Finding("TB220", name, census.unread_times, what, census.samples.get("unread", ()))
     if census.impossible_dates:
         what = f"{counted(census.impossible_dates, 'date')} that no calendar has"
         yield Finding("TB212", name, census.impossible_dates, what, census.samples.get("impossible", ()))

@@ -19,6 +19,22 @@ _DATE = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
 _MINUTE = "[0-2][0-9]:[0-5][0-9]"
 _TIME = _MINUTE + ":[0-6][0-9]"
 _SIX = "[0-9]" * 6
+_HEX = "[0-9a-fA-F]" * 8 + "*"
+DATED = f"{_DATE}[ T]{_MINUTE}*"
+UUIDS = {  # form -> SQL condition over a value of 32 or 36 hexadecimal digits and dashes
+    "with dashes": "length({0}) = 36 AND {0} COLLATE BINARY = lower({0})",
+    "without dashes": "length({0}) = 32 AND {0} COLLATE BINARY = lower({0})",
+    "in capitals": "{0} COLLATE BINARY <> lower({0})",
+}
+LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15,}")  # as towpath.postgresql.findings has it
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def long_number(document: bytes) -> bool:
+    """Whether a JSON document holds a number of more than 15 digits, outside of its strings."""
+    return bool(LONG_NUMBER.search(document) and LONG_NUMBER.search(_STRING.sub(b'""', document)))
+
+
 _ZONES = ("*[+-][0-9][0-9]:[0-9][0-9]", "*[+-][0-9][0-9][0-9][0-9]", "*:*[+-][0-9][0-9]")
 
 
@@ -28,12 +44,15 @@ class Clues:
 
     dated: frozenset[str]
     boolean: frozenset[str]
+    documents: frozenset[str]  # JSON
+    uuids: frozenset[str]
 
 
 def clues(db: apsw.Connection, table: Table, readable: Sequence[Column]) -> Clues:
-    """Columns that hold dates (by type, by name, or by their first values) and booleans written as words."""
+    """Columns that hold dates (by type, by name, or by their first values), booleans written as words, JSON, UUIDs."""
     dated = {c.name for c in readable if _TYPE.search(c.declared) or _NAME.search(c.name)}
-    boolean = set()
+    documents = {c.name for c in readable if "JSON" in c.declared.upper()}
+    boolean, uuids = set(), set()
     names = [column.name for column in readable]
     words = ", ".join(f"'{word}'" for word in BOOLEAN_WORDS)
     for start in range(0, len(names), 300):
@@ -45,18 +64,24 @@ def clues(db: apsw.Connection, table: Table, readable: Sequence[Column]) -> Clue
                 f"sum({value} GLOB '{_DATE}*')",
                 f"sum(typeof({value}) = 'text' AND lower({value}) IN ({words}))",
                 f"sum(typeof({value}) = 'text')",
+                f"sum({value} GLOB '{{*' OR {value} GLOB '[[]*')",
+                f"sum({value} GLOB '{_HEX}' AND length({value}) IN (32, 36) AND {value} NOT GLOB '*[^-0-9a-fA-F]*')",
             ]
         # with a collation of its own, because a subquery asks for the column's, which only the application may have
         listed = ", ".join(f"{quoted(name)} COLLATE BINARY AS {quoted(name)}" for name in group)
         sql = f"SELECT {', '.join(parts)} FROM (SELECT {listed} FROM {quoted(table.name)} LIMIT {LOOKED_AT})"
         found = db.execute(sql).fetchall()[0]
         for at, name in enumerate(group):
-            dates, spoken, texts = (value or 0 for value in found[3 * at : 3 * at + 3])
+            dates, spoken, texts, opened, hexadecimal = (value or 0 for value in found[5 * at : 5 * at + 5])
             if dates:
                 dated.add(name)
             if texts and spoken == texts:
                 boolean.add(name)
-    return Clues(frozenset(dated), frozenset(boolean))
+            if opened:
+                documents.add(name)
+            if texts and hexadecimal == texts:
+                uuids.add(name)
+    return Clues(frozenset(dated), frozenset(boolean), frozenset(documents), frozenset(uuids))
 
 
 def letter(value: str, dated: bool) -> str:

@@ -18,7 +18,7 @@ from towpath.checks import Progress, silent
 from towpath.errors import BadInput
 from towpath.tables.census import ColumnProfile, Profile, TableProfile
 from towpath.tables.exact import exact
-from towpath.tables.forms import clues, letter
+from towpath.tables.forms import LONG_NUMBER, clues, letter, long_number
 from towpath.tables.samples import SAMPLES, Page, Pages, ask, codec, key_hidden, key_names, key_parts, keys, readable
 from towpath.tables.schema import Column, Schema, Table, literal, quoted
 from towpath.tables.source import broken_constraint
@@ -40,6 +40,8 @@ class Tally:
     column: Column
     dated: bool
     boolean: bool
+    documents: bool = False
+    uuids: bool = False
     letters: dict[str, int] = field(default_factory=dict)
     least: float | int | None = None
     largest: float | int | None = None
@@ -86,6 +88,8 @@ class _Scan:
         readable = [column for column in table.columns if column.hidden != 2 or self._computes(column)]
         found = clues(db, table, readable)
         self.tallies = [Tally(c, c.name in found.dated, c.name in found.boolean) for c in readable]
+        for tally in self.tallies:
+            tally.documents, tally.uuids = tally.column.name in found.documents, tally.column.name in found.uuids
         self.length = "octet_length"
         if encoding != "UTF-8":
             # octet_length counts UTF-16; the target stores UTF-8
@@ -212,7 +216,8 @@ class _Scan:
         except UnicodeDecodeError:
             found = tuple(b"\xff" for _ in holders)
         for tally, text in zip(holders, found, strict=True):
-            if text and not _plain(text if isinstance(text, bytes) else text.encode()):
+            data = text if isinstance(text, bytes) else (text or "").encode()
+            if data and (not _plain(data) or (tally.documents and LONG_NUMBER.search(data))):
                 self._inspect(tally, page)
 
     def _joined(self, tally: Tally) -> str:
@@ -232,6 +237,7 @@ class _Scan:
             try:
                 text = data.decode(self.codec)
                 kinds = [kind for kind, mark in (("nul", "\0"), ("replaced", "\ufffd")) if mark in text]
+                kinds += ["json"] if tally.documents and long_number(text.encode()) else []
             except UnicodeDecodeError:
                 kinds = ["invalid"]
             for kind in kinds:

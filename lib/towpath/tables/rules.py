@@ -111,6 +111,12 @@ _LIMITS = (
         DROP,
         "the view or trigger, which did not run in the source either",
     ),
+    _rule(
+        "TB118",
+        NOTE,
+        "table in which another tool keeps its migrations",
+        "nothing: its rows move; the new application's own tool will not read them",
+    ),
 )
 
 _VALUES = (
@@ -173,6 +179,24 @@ _VALUES = (
         "TB216", NOTE, "text in a column of numbers", "nothing: it stays text; look whether the application expects it"
     ),
     _rule("TB217", NOTE, "timestamps without a zone", "nothing: mapping.yaml states their zone"),
+    _rule(
+        "TB218", WARN, "numbers in JSON that a double rounds", "JavaScript rounds them: let them be texts in the JSON"
+    ),
+    _rule(
+        "TB219", WARN, "integers beyond 64 bits, stored as reals", "the loss predates the move: look for the originals"
+    ),
+    _rule(
+        "TB220",
+        WARN,
+        "times that SQLite's date functions do not read",
+        "they move as they are; write offsets as +02:00 where D1 is to compute with them",
+    ),
+    _rule(
+        "TB221",
+        WARN,
+        "UUIDs in several forms in one column",
+        "= compares text: let the application write one form, and correct references with it",
+    ),
 )
 
 _CHANGES = (
