@@ -69,13 +69,18 @@ async function opened(browser, file, script = true) {
 }
 
 const colours = (page, scheme) => page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-const unfold = (page) => page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+const unfold = (page) =>
+  page.evaluate(() => {
+    document.querySelectorAll("details").forEach((one) => (one.open = true));
+    document.querySelector("#verdict-all")?.click();
+  });
 
-/** What axe finds: rule, and the first elements with their reason. */
-async function broken(page) {
+/** What axe finds: rule, and the first elements with their reason; `unsure`: contrasts that it cannot compute, too. */
+async function broken(page, unsure) {
   const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations", "incomplete"] }));
-  const unsure = found.incomplete.filter((rule) => rule.id === "color-contrast");
-  const all = [...found.violations, ...unsure.map((rule) => ({ ...rule, id: `${rule.id} (not to be computed)` }))];
+  const open = found.incomplete.filter((rule) => unsure && rule.id === "color-contrast");
+  const nodes = open.flatMap((rule) => rule.nodes).filter((node) => node.any[0]?.data?.messageKey !== "nonBmp");
+  const all = [...found.violations, ...(nodes.length ? [{ id: "contrast not to be computed", nodes }] : [])];
   return all.map((rule) => `${rule.id}: ${rule.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any.map((one) => one.message).join("; ")}`).join(" | ")}`);
 }
 
@@ -106,7 +111,7 @@ async function stops(page, most) {
         name: (one.labels?.length ? one.labels[0] : one).textContent.trim().slice(0, 80),
         href: one.getAttribute("href") ?? "",
         seen: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
-        top: Math.round(place.top + scrollY),
+        top: one.closest(".sides") ? -1 : Math.round(place.top + scrollY), // two columns are read one after the other
       };
     });
     if (!stop) break;
@@ -115,22 +120,23 @@ async function stops(page, most) {
   return found;
 }
 
-async function look(browser, { file, most = 60 }) {
+const RULES = [["broad", "light"], ["broad", "dark"], ["narrow", "light"]];
+
+async function look(browser, { file, most = 60, rules = RULES }) {
   const { page, heard } = await opened(browser, file);
   const text = await page.evaluate(() => document.body.innerText);
   const tabs = await stops(page, most);
   const wide = {};
-  await page.evaluate(await readFile(need.resolve("axe-core/axe.min.js"), "utf8"));
   const faults = {};
-  for (const [state, before] of [["folded", async () => {}], ["unfolded", () => unfold(page)]]) {
-    await before();
-    for (const scheme of ["light", "dark"]) {
-      await colours(page, scheme);
-      faults[`${scheme}, ${state}`] = await broken(page);
-    }
-    await page.setViewport(NARROW);
-    wide[state] = await overflow(page);
-    await page.setViewport(BROAD);
+  await page.setViewport(NARROW);
+  wide.folded = await overflow(page);
+  await unfold(page);
+  wide.unfolded = await overflow(page);
+  await page.evaluate(await readFile(need.resolve("axe-core/axe.min.js"), "utf8"));
+  for (const [size, scheme] of rules) {
+    await page.setViewport(size === "narrow" ? NARROW : BROAD);
+    await colours(page, scheme);
+    faults[`${size}, ${scheme}`] = await broken(page, size === "broad");
   }
   await page.close();
   const silent = await opened(browser, file, false);

@@ -16,6 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parents[2]
 NODE = HERE / ".venv" / "bin" / "node"
+LARGEST = 1_000_000  # bytes of a page
 PACKAGE = HERE / "node_modules" / "@sparticuz" / "chromium" / "package.json"
 
 
@@ -29,6 +30,22 @@ class Browser:
     def look(self, file: Path, **options: Any) -> dict[str, Any]:
         """Everything that can be found out about a page without knowing what it is about."""
         return self._ask("look", file=str(file), **options)
+
+    def readable(self, file: Path, **options: Any) -> dict[str, Any]:
+        """Look at a page and hold it to what every page of ours promises; returns what was seen."""
+        seen = self.look(file, **options)
+        own = file.resolve().as_uri()
+        assert file.stat().st_size < LARGEST, f"{file.name} has {file.stat().st_size:,} bytes"
+        assert seen["console"] == []
+        assert [url for url in seen["requests"] if url != own and not url.startswith("data:image/")] == []
+        assert {state: found for state, found in seen["faults"].items() if found} == {}, file.name
+        assert seen["wide"] == {"folded": [], "unfolded": []}, file.name
+        assert seen["same"], f"{file.name} says something else without script"
+        assert [stop for stop in seen["tabs"] if not stop["seen"]] == [], file.name
+        assert seen["tabs"][0]["href"] == "#content", "the first stop leads past what repeats"
+        places = [stop["top"] for stop in seen["tabs"][1:] if stop["top"] >= 0]
+        assert places == sorted(places), f"{file.name}: Tab goes another way than the eye"
+        return seen
 
     def drive(self, file: Path, *steps: tuple[str, str]) -> list[Any]:
         """Press keys and evaluate expressions on a page whose scripts do not run; returns what was asked for."""

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from towpath.cli import approval, local, places, proposal, records, shelf, stepping
+from towpath.cli import approval, local, places, proposal, records, review, shelf, stepping
 from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
 from towpath.plan.problems import PlanRefused
 from towpath.plan.root import project_root
+from towpath.runs.redaction import learn, redact, root_of_files
 
 HELP = """Towpath moves a running application to Cloudflare, phase by phase; the record proves that nothing was lost.
 
@@ -41,6 +43,7 @@ app.add_typer(places.app, name="place")
 app.command("list")(shelf.list_all)
 app.command("prune")(shelf.prune)
 app.command("status")(records.status)
+app.command("review")(review.review)
 app.command("verify")(records.verify)
 app.command("approve")(approval.approve)
 app.command("prepare")(stepping.prepare)
@@ -176,8 +179,18 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _say(f"{error.filename or 'the system'}: {error.strerror or error}. Next: repair it and start again")
         return COULD_NOT_FINISH
+    except Exception as error:
+        typer.echo(_clean(traceback.format_exc()), err=True)
+        _say(f"{type(error).__name__}, which Towpath did not expect. Next: report it, with the lines above")
+        return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
 
 
 def _say(text: str) -> None:
-    typer.echo(f"towpath: {text}", err=True)
+    typer.echo(f"towpath: {_clean(text)}", err=True)
+
+
+def _clean(text: str) -> str:
+    """The text without the secrets of this machine: what a terminal shows is kept by CI."""
+    learn({}, root_of_files())
+    return redact(text)

@@ -246,4 +246,7 @@ def _exporter() -> Any:
 
 
 def _inert(html: str) -> str:
-    return _EMPTY.sub("<td></td>", _ACTING.sub("&lt;", html))
+    html = _EMPTY.sub("<td></td>", _ACTING.sub("&lt;", html))
+    return html.replace(
+        '<div style="overflow-x:auto">', '<div style="overflow-x:auto" tabindex="0">'
+    )  # scrolled by key
