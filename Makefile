@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test ci-local edits mutation lint format golden lab bench lock down clean
+.PHONY: help install demo test ci-local edits mutation model lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ edits: install ## Change 10,000 bytes of a record, one at a time; `towpath verif
 
 mutation: install ## The validator's own score: 10,000 faults, 1,000 clean sources, half an hour
 	PYTHONPATH=tests:. $(BIN)/python -m mutation
+
+model: install ## Every order of events of a cutover: 7 million states, and each spoiled table found out
+	PYTHONPATH=tests:. $(BIN)/python -m cutover_model
 
 lint: install ## ruff and mypy only
 	$(BIN)/ruff check .
