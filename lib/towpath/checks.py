@@ -51,6 +51,12 @@ class Rule:
     lossy: tuple[str, ...] = ()  # those of them that lose or leave something: they need a waiver too
     loses: str = ""  # what such an answer loses, for the person who signs the waiver
 
+    @classmethod
+    def of(cls, surface: str, code: str, title: str, severity: Severity, advice: str, *words: str) -> Rule:
+        """A row of a table of rules; `words`: the choices, those of them that lose, and what they lose."""
+        choices, lossy, loses = (*words, "", "", "")[:3]
+        return cls(code, surface, title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
+
     @property
     def default(self) -> str:
         """The answer that is proposed, never taken unasked: the first that loses nothing, "" if each does."""

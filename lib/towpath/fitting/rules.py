@@ -6,18 +6,14 @@ that the target would refuse.  FT4xx: what was shaped, and the proof through the
 
 from __future__ import annotations
 
+from functools import partial
+
 from towpath.checks import Rule, Severity
 
 SAMPLES = 5  # keys named in one finding
 
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
-
-
-def _rule(
-    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
-) -> Rule:
-    return Rule(code, "tables", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
-
+_rule = partial(Rule.of, "tables")
 
 RULES: dict[str, Rule] = {
     rule.code: rule

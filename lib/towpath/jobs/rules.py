@@ -6,20 +6,17 @@ What Celery and kombu write is read in their 5.7 (kombu/transport/redis.py, cele
 
 from __future__ import annotations
 
-from towpath.checks import Finding, Rule, Severity
+from functools import partial
+
+from towpath.checks import Rule, Severity
+from towpath.findings import Findings as Collected
 
 MESSAGE_BYTES = 128_000
 DELAY_SECONDS = 86_400
 SAMPLES = 20  # ids named in one finding
 
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
-
-
-def _rule(
-    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
-) -> Rule:
-    return Rule(code, "jobs", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
-
+_rule = partial(Rule.of, "jobs")
 
 RULES: dict[str, Rule] = {
     rule.code: rule
@@ -173,23 +170,8 @@ RULES: dict[str, Rule] = {
 }
 
 
-class Findings:
-    """Collects what the rules find: counted per code and object, with the first ids as samples."""
+class Findings(Collected):
+    """What the rules find: counted for each code and object, with the first ids as samples."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[int, list[str], str]] = {}
-
-    def add(self, code: str, object: str, sample: str, detail: str = "") -> None:
-        """One more `sample` for which the rule holds; `detail` is said with the first one of its object."""
-        count, samples, first = self._seen.get((code, object), (0, [], detail))
-        if len(samples) < SAMPLES:
-            samples.append(sample)
-        self._seen[code, object] = (count + 1, samples, first)
-
-    def sorted(self) -> tuple[Finding, ...]:
-        """The findings in the order of code and object."""
-        out = []
-        for (code, object), (count, samples, detail) in sorted(self._seen.items()):
-            message = RULES[code].title + (f" ({detail})" if detail else "") + (f": {count:,}" if count > 1 else "")
-            out.append(Finding(code, object, count, message, tuple(samples)))
-        return tuple(out)
+        super().__init__(RULES, SAMPLES)

@@ -10,9 +10,11 @@ import fnmatch
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from towpath.checks import Check, Decision, Finding, Rule, Severity, Verdict
+from towpath.findings import Findings as Collected
 
 KEY_BYTES = 512
 VALUE_BYTES = 25 << 20
@@ -61,11 +63,7 @@ def shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _rule(
-    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
-) -> Rule:
-    return Rule(code, "keys", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
-
+_rule = partial(Rule.of, "keys")
 
 RULES: dict[str, Rule] = {
     rule.code: rule
@@ -162,26 +160,15 @@ RULES: dict[str, Rule] = {
 }
 
 
-class Findings:
-    """Collects what the rules find: one finding for each code and pattern, with the first keys named."""
+class Findings(Collected):
+    """What the rules find: one finding for each code and pattern, with the first keys named."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[int, list[str], str]] = {}
+        super().__init__(RULES, SAMPLES)
 
-    def add(self, code: str, object: str, key: str = "", detail: str = "", count: int = 1) -> None:
-        """One more `key` for which the rule holds; `detail` is said with the first one of its object."""
-        total, samples, first = self._seen.get((code, object), (0, [], detail))
-        if key and len(samples) < SAMPLES:
-            samples.append(key if len(key) <= SHOWN else f"{key[:SHOWN]}…")
-        self._seen[code, object] = (total + count, samples, first)
-
-    def sorted(self) -> tuple[Finding, ...]:
-        """The findings in the order of code and object."""
-        out = []
-        for (code, object), (count, samples, detail) in sorted(self._seen.items()):
-            message = RULES[code].title + (f" ({detail})" if detail else "") + (f": {count:,}" if count > 1 else "")
-            out.append(Finding(code, object, count, message, tuple(samples)))
-        return tuple(out)
+    def add(self, code: str, object: str, sample: str = "", detail: str = "", count: int = 1) -> None:
+        """One more key for which the rule holds; a long one is cut."""
+        super().add(code, object, sample if len(sample) <= SHOWN else f"{sample[:SHOWN]}…", detail, count)
 
 
 def decisions(findings: Sequence[Finding], rules: Sequence[KeyRule]) -> tuple[Decision, ...]:

@@ -101,7 +101,7 @@ def _safe(references: Iterable[Reference], findings: Findings) -> Iterator[tuple
     for row, path in references:
         why = _unsafe(path)
         if why:
-            findings.add("OB203", row, why)
+            findings.meet("OB203", row, why)
             continue
         nfc = key_of(path)
         yield row, path, nfc, posixpath.normpath(nfc).casefold(), findings.place(nfc)

@@ -7,10 +7,12 @@ Cloudflare's local runtime cannot carry (measured with miniflare 5.20261117: a l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import apsw
 
-from towpath.checks import Finding, Rule, Severity
+from towpath.checks import Rule, Severity
+from towpath.findings import Findings as Collected
 
 KEY_BYTES = 1_024
 OBJECT_BYTES = 5 << 40
@@ -20,13 +22,7 @@ AHEAD = 4  # items handed out for each worker: enough that a large one does not 
 NAMED = 100  # findings of one refusing rule that are named one by one; the rest is counted per directory
 
 _REFUSE, _DECIDE, _WARN, _NOTE = Severity.REFUSE, Severity.DECIDE, Severity.WARN, Severity.NOTE
-
-
-def _rule(
-    code: str, title: str, severity: Severity, advice: str, choices: str = "", lossy: str = "", loses: str = ""
-) -> Rule:
-    return Rule(code, "objects", title, severity, advice, tuple(choices.split()), tuple(lossy.split()), loses)
-
+_rule = partial(Rule.of, "objects")
 
 RULES: dict[str, Rule] = {
     rule.code: rule
@@ -202,41 +198,27 @@ RULES: dict[str, Rule] = {
 }
 
 
-class Findings:
-    """Collects what the rules find, bounded: refusals one by one up to `NAMED`, everything else per walked prefix."""
+class Findings(Collected):
+    """What the rules find, bounded: refusals one by one up to `NAMED`, everything else for each walked prefix."""
 
     def __init__(self, prefixes: Sequence[str] = ("",)) -> None:
+        super().__init__(RULES, SAMPLES)
         self._prefixes = tuple(prefixes)
-        self._seen: dict[tuple[str, str], tuple[int, list[str], str]] = {}
         self._named: dict[str, int] = {}
 
     def place(self, key: str) -> str:
         """The walked prefix that a key lies under, `./` if none; what decisions and waivers call its object."""
         return next((prefix for prefix in self._prefixes if prefix and key.startswith(prefix)), "./")
 
-    def add(self, code: str, key: str, detail: str = "") -> None:
+    def meet(self, code: str, key: str, detail: str = "") -> None:
         """One more `key` for which the rule holds; `detail` is said with the first one of its object."""
         object = self.place(key)
         if RULES[code].severity is Severity.REFUSE and self._named.get(code, 0) < NAMED:
             self._named[code] = self._named.get(code, 0) + 1
             object = key
-        total, samples, first = self._seen.get((code, object), (0, [], detail))
-        if len(samples) < SAMPLES:
-            samples.append(key)
-        self._seen[code, object] = (total + 1, samples, first)
+        self.add(code, object, key, detail)
 
     def query(self, code: str, db: apsw.Connection, select: str) -> None:
         """Add what a query finds: rows of (place, name), in the order in which they are to be named."""
         for place, name in db.execute(select):
-            total, samples, _ = self._seen.setdefault((code, place), (0, [], ""))
-            if len(samples) < SAMPLES:
-                samples.append(name)
-            self._seen[code, place] = (total + 1, samples, "")
-
-    def sorted(self) -> tuple[Finding, ...]:
-        """The findings in the order of code and object."""
-        out = []
-        for (code, object), (count, samples, detail) in sorted(self._seen.items()):
-            message = RULES[code].title + (f" ({detail})" if detail else "") + (f": {count:,}" if count > 1 else "")
-            out.append(Finding(code, object, count, message, tuple(samples)))
-        return tuple(out)
+            self.add(code, place, name)

@@ -49,7 +49,7 @@ def walk(
     _digest(db, findings, real_root, report, workers)
     ((objects, total),) = db.execute("SELECT count(*), coalesce(sum(size), 0) FROM file WHERE sha256 IS NOT NULL")
     if not next(db.execute("SELECT 1 FROM file LIMIT 1"), None):
-        findings.add("OB119", "./")
+        findings.meet("OB119", "./")
     return Inventory(root, prefixes, objects, total, findings.sorted(), db)
 
 
@@ -99,18 +99,18 @@ def _scan(
             with os.scandir(directory.real) as listing:
                 entries = list(listing)
         except OSError as error:
-            findings.add("OB101", _shown(directory.path) or "./", error.strerror or "")
+            findings.meet("OB101", _shown(directory.path) or "./", error.strerror or "")
             continue
         if not entries:
             key = key_of(_shown(directory.path))
-            findings.add("OB115", key or "./")
+            findings.meet("OB115", key or "./")
             db.execute("INSERT INTO empty VALUES (?)", (key,))
         for entry in entries:
             path = directory.path + b"/" + entry.name if directory.path else entry.name
             try:
                 name = path.decode("utf-8")
             except UnicodeDecodeError:
-                findings.add("OB107", _shown(path))
+                findings.meet("OB107", _shown(path))
                 continue
             found = _entry(entry, directory, name, findings, real_root)
             if isinstance(found, _Directory):
@@ -131,56 +131,56 @@ def _entry(
     key, linked = key_of(name), entry.is_symlink()
     real = os.path.realpath(entry.path) if linked else entry.path
     if linked and not below(real, real_root):
-        findings.add("OB103", key, f"to {_shown(real)}")
+        findings.meet("OB103", key, f"to {_shown(real)}")
         return None
     try:
         status = os.stat(real)  # noqa: PTH116 bytes
     except OSError as error:
-        findings.add("OB104" if linked else "OB101", key, error.strerror or "")
+        findings.meet("OB104" if linked else "OB101", key, error.strerror or "")
         return None
     path = name.encode()
     if stat.S_ISDIR(status.st_mode):
         if linked and any(below(above, real) for above in directory.above):
-            findings.add("OB106", key)
+            findings.meet("OB106", key)
             return None
         if linked:
-            findings.add("OB105", key, "directory")
+            findings.meet("OB105", key, "directory")
         return _Directory(path, real, (*directory.above, real), directory.link or linked)
     if not stat.S_ISREG(status.st_mode):
-        findings.add("OB102", key)
+        findings.meet("OB102", key)
         return None
     if linked:
-        findings.add("OB105", key)
+        findings.meet("OB105", key)
     return status
 
 
 def _named_well(key: str, name: str, findings: Findings) -> bool:
     if len(key.encode()) > KEY_BYTES:
-        findings.add("OB108", key, f"{len(key.encode()):,} bytes")
+        findings.meet("OB108", key, f"{len(key.encode()):,} bytes")
         return False
     if any(character in key for character in LINE_BREAKS):
-        findings.add("OB109", key)
+        findings.meet("OB109", key)
         return False
     if key != name:
-        findings.add("OB111", key)
+        findings.meet("OB111", key)
     return True
 
 
 def _note(key: str, status: os.stat_result, link: bool, findings: Findings) -> None:
     if status.st_size == 0:
-        findings.add("OB113", key)
+        findings.meet("OB113", key)
     if status.st_nlink > 1 and not link:
-        findings.add("OB114", key)
+        findings.meet("OB114", key)
     if status.st_size > OBJECT_BYTES:
-        findings.add("OB117", key, f"{status.st_size:,} bytes")
+        findings.meet("OB117", key, f"{status.st_size:,} bytes")
     elif content.part_size(status.st_size):
-        findings.add("OB118", key)
+        findings.meet("OB118", key)
 
 
 def _collisions(db: apsw.Connection, findings: Findings) -> None:
     equal = "SELECT key, json_group_array(path) FROM file GROUP BY key HAVING count(*) > 1 ORDER BY key"
     for key, names in db.execute(equal):
-        findings.add("OB110", key, names)
+        findings.meet("OB110", key, names)
     several = "SELECT fold FROM file GROUP BY fold HAVING count(DISTINCT key) > 1"
     findings.query("OB112", db, f"SELECT place, key FROM file WHERE fold IN ({several}) ORDER BY fold, key")
 
@@ -209,7 +209,7 @@ def _digest(db: apsw.Connection, findings: Findings, root: bytes, report: Progre
     with db:
         for number, key, found in each(read, waiting(), workers, ahead=AHEAD, name="objects"):
             if isinstance(found, str):
-                findings.add(found[:5], key, found[6:])
+                findings.meet(found[:5], key, found[6:])
                 continue
             db.execute(
                 "UPDATE file SET size = ?, sha256 = ?, md5 = ?, etag = ?, part_size = ?, content_type = ? WHERE id = ?",
