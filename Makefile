@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test ci-local edits mutation model lint format golden lab bench lock down clean
+.PHONY: help install demo test ci-local edits mutation roundtrip model lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ mutation: install ## The validator's own score: 10,000 faults, 1,000 clean sourc
 
 model: install ## Every order of events of a cutover: 7 million states, and each spoiled table found out
 	PYTHONPATH=tests:. $(BIN)/python -m cutover_model
+
+roundtrip: install ## 5,000 generated tables each of SQLite and PostgreSQL into D1 and back, value by value
+	ROUNDTRIP=$${ROUNDTRIP:-5000} $(BIN)/pytest -q -s tests/property/test_roundtrip_sqlite.py \
+		tests/property/test_roundtrip_postgresql.py
 
 lint: install ## ruff and mypy only
 	$(BIN)/ruff check .

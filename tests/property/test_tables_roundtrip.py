@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 from helpers.carry import carry, same_rows
+from helpers.file_values import INT64, NAMES, TEXTS, VALUES, put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,36 +18,6 @@ from towpath.cloudflare import Client
 from towpath.cloudflare.d1 import D1
 from towpath.tables.schema import quoted
 
-INT64 = st.integers(-(2**63), 2**63 - 1)
-EDGES = st.sampled_from([0, 1, -1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
-FLOATS = st.floats(allow_nan=False) | st.sampled_from(
-    [float("inf"), -float("inf"), 5e-324, 1.7976931348623157e308, 100.0]
-)
-AWKWARD = st.sampled_from(
-    [
-        "",
-        "'",
-        "''",
-        "\0",
-        "a\0b",
-        "\ufffd",
-        "BEGIN TRANSACTION;",
-        "COMMIT;",
-        "-- x",
-        "; drop",
-        "\\n\n",
-        "\r\n",
-        "5",
-        "007",
-    ]
-)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | AWKWARD
-BLOBS = st.binary(max_size=40)
-BAD_UTF8 = st.sampled_from([b"\xff", b"a\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc3("])
-VALUES = st.one_of(st.none(), INT64, EDGES, FLOATS, TEXTS, BLOBS, st.builds(lambda b: ("bad", b), BAD_UTF8))
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12).filter(
-    lambda n: n.strip() and not n.lower().startswith(("sqlite_", "_cf_", "_towpath_"))
-)
 TYPES = st.sampled_from(["", "TEXT", "INTEGER", "REAL", "NUMERIC", "BLOB", "DATETIME", "VARCHAR(3)"])
 KEYS = {
     "integer": "k INTEGER PRIMARY KEY",
@@ -60,13 +31,6 @@ KEYS = {
 LASTING = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
-
-
-def put(value: object) -> tuple[str, object]:
-    """The SQL and the binding that store a generated value."""
-    if isinstance(value, tuple):
-        return "CAST(? AS TEXT)", value[1]
-    return "?", value
 
 
 @st.composite
