@@ -9,6 +9,7 @@ many bytes, analytics with decimals, doubles and dates, and blobs; about 350 byt
     literals  the server's own COPY of the literal tuples to /dev/null: no client
     client    the literal tuples read by our reader and thrown away
     capture   everything: read, written into SQLite, counted on both sides
+    census    the findings about values: one scan for each table, counted by the server
 
 Ratios count, not seconds: parts of a round take turns, and a ratio is the median of the ratios within the rounds.
 """
@@ -31,6 +32,7 @@ from towpath.local.postgresql import Postgresql, start_postgresql
 from towpath.postgresql import reading
 from towpath.postgresql.capture import capture
 from towpath.postgresql.catalog import Catalog
+from towpath.postgresql.findings import find
 from towpath.postgresql.snapshot import Snapshot
 from towpath.postgresql.types import tuple_sql
 
@@ -96,6 +98,7 @@ def measure(server: Postgresql, path: Path) -> dict[str, float]:
                 "literals": _seconds(lambda: _to_null(owner, catalog, plain=False)),
                 "client": _seconds(lambda: _read(reader, catalog)),
                 "capture": _seconds(lambda: capture(snapshot, catalog, path)),
+                "census": _seconds(lambda: find(catalog, reader)),
             }
 
 

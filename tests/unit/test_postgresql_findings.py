@@ -59,6 +59,7 @@ FIXTURES: dict[str, tuple[str, list[str]]] = {  # code -> statements, the object
     "PG126": (f"CREATE SCHEMA s; CREATE TABLE s.t ({KEY})", ["s.t"]),
     "PG127": (f"CREATE TABLE t ({KEY}, u int, UNIQUE NULLS NOT DISTINCT (u))", ["public.t.t_u_key"]),
     "PG128": ("CREATE TYPE pair AS (a int)", ["type"]),
+    "PG129": (f"CREATE TABLE alembic_version ({KEY})", ["public.alembic_version"]),
     "PG201": (f"CREATE TABLE t ({KEY}, n float8, d numeric); INSERT INTO t VALUES (1, 'NaN', 1)", ["public.t.n"]),
     "PG202": (
         f"CREATE TABLE t ({KEY}, n float4, d numeric); INSERT INTO t VALUES (1, '-inf', 1), (2, 1, 'inf')",

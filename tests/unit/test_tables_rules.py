@@ -14,7 +14,7 @@ from helpers.fires import fires, not_passed
 from towpath.checks import Decision, Severity, Verdict
 from towpath.cloudflare.limits import FREE, PAID, Limits
 from towpath.tables.conversion import Account, Conversion, Statement
-from towpath.tables.findings import contradictions
+from towpath.tables.findings import contradictions, too_alike
 from towpath.tables.proof import prove
 from towpath.tables.rules import RULES
 
@@ -242,6 +242,15 @@ def test_null_cannot_answer_orphans_of_a_reference_that_must_not_be_null() -> No
     wrong = contradictions(looked.schema, looked.orphans, [Decision("TB203", "c.*", "null", "")])
     assert [(c.object, c.verdict, c.keys) for c in wrong] == [("c.p", Verdict.FAIL, ("1",))]
     assert contradictions(looked.schema, looked.orphans, [Decision("TB203", "c.*", "park", "")]) == []
+
+
+@pytest.mark.parametrize(("do", "failed"), [("nocase", ["t.a"]), ("binary", [])])
+def test_values_that_nocase_makes_equal_stop_the_decision(do: str, failed: list[str]) -> None:
+    sql = f"CREATE TABLE t ({K}, a TEXT COLLATE german UNIQUE); INSERT INTO t VALUES (1, 'x'), (2, 'X'), (3, NULL)"
+    looked = look(sql, _application)
+    found = too_alike(looked.db, looked.schema, [Decision("TB110", "t.a", do, "")])
+    assert [(check.code, check.object) for check in found] == [("TB110", name) for name in failed]
+    assert too_alike(looked.db, looked.schema, []) == []
 
 
 def documented(root: Path) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from towpath.checks import Finding
 from towpath.postgresql.catalog import Catalog, Index, Table
+from towpath.tables.dialect import MIGRATION_TABLES
 
 D1_COLUMNS = 100  # of a table: towpath.cloudflare.limits
 BYTEWISE = ("C", "POSIX", "C.UTF-8", "C.utf8")
@@ -63,6 +64,8 @@ def collisions(catalog: Catalog) -> Iterator[Finding]:
 
 
 def _table(table: Table, columns: int) -> Iterator[Finding]:
+    if tool := MIGRATION_TABLES.get(table.name.lower()):
+        yield Finding("PG129", table.qualified, 1, f"kept by {tool}")
     name = table.qualified
     if table.flat != table.name:
         yield Finding("PG126", name, 1, f"becomes {table.flat}")

@@ -70,6 +70,12 @@ _DECLARED = (
         "PG127", WARN, "UNIQUE that takes NULL for a value", "SQLite lets NULLs repeat: the conversion adds an index"
     ),
     _rule("PG128", NOTE, "object that D1 has not", "nothing: no row depends on it"),
+    _rule(
+        "PG129",
+        NOTE,
+        "table of another tool's migrations",
+        "nothing: its rows move; the new application's own tool will not read them",
+    ),
 )
 
 _VALUES = (

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+import apsw
+
 from towpath.checks import Check, Decision, Finding, Verdict, decide
 from towpath.cloudflare.limits import Limits
 from towpath.tables.census import DATED_FORMS, NAIVE_FORMS, ColumnProfile, Profile, TableProfile
 from towpath.tables.declared import declared, shown
+from towpath.tables.dialect import COLLATIONS
 from towpath.tables.orphans import Orphans
-from towpath.tables.schema import Column, Schema, Table
+from towpath.tables.samples import ask
+from towpath.tables.schema import Column, Index, Schema, Table, quoted
 
 LITERAL_BYTES = 90_000  # a literal longer than this fills a statement of its own
 _DECIMAL = re.compile(r"^(DEC|DECIMAL|NUMERIC|NUMBER|.*MONEY)\b", re.IGNORECASE)
@@ -64,6 +68,36 @@ def contradictions(schema: Schema, orphans: Sequence[Orphans], decisions: Sequen
                 )
             )
     return out
+
+
+def too_alike(db: apsw.Connection, schema: Schema, decisions: Sequence[Decision]) -> list[Check]:
+    """Decisions for NOCASE that the rows make impossible: values that a UNIQUE would then hold for equal (TB110)."""
+    out = []
+    for table in schema.moving:
+        for index in (index for index in table.indexes if index.unique and None not in index.columns):
+            columns = [str(name) for name in index.columns]
+            decided = [_folded(table, index, *pair, decisions) for pair in zip(columns, index.collations, strict=True)]
+            if not any(decided):
+                continue
+            known = [name.upper() if name.upper() in COLLATIONS else "BINARY" for name in index.collations]
+            folded = ["NOCASE" if fold else name for fold, name in zip(decided, known, strict=True)]
+            parts = [f"{quoted(column)} COLLATE {name}" for column, name in zip(columns, folded, strict=True)]
+            there = " AND ".join(f"typeof({quoted(column)}) <> 'null'" for column in columns)
+            where = f"FROM {quoted(table.name)} WHERE {there} GROUP BY {', '.join(parts)} HAVING count(*) > 1"
+            if count := int(ask(db, f"SELECT count(*) FROM (SELECT 1 {where})")):
+                name = f"{shown(table.name)}.{'+'.join(columns)}"
+                found = f"{counted(count, 'value')} of {name} stand in several rows that NOCASE holds for equal"
+                step = "decide binary, or make them unlike in the source"
+                out.append(Check("TB110", "tables", name, "unique under NOCASE", found, Verdict.FAIL, step))
+    return out
+
+
+def _folded(table: Table, index: Index, column: str, collation: str, decisions: Sequence[Decision]) -> bool:
+    """Whether NOCASE was decided for a collation that D1 has not."""
+    if collation.upper() in COLLATIONS:
+        return False
+    names = (f"{shown(table.name)}.{shown(column)}", index.name, shown(table.name))
+    return any((taken := decide("TB110", name, decisions)) and taken.do == "nocase" for name in names)
 
 
 def counted(count: int, noun: str) -> str:

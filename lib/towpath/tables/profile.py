@@ -18,7 +18,7 @@ from towpath.checks import Progress, silent
 from towpath.errors import BadInput
 from towpath.tables.census import ColumnProfile, Profile, TableProfile
 from towpath.tables.exact import exact
-from towpath.tables.forms import LONG_NUMBER, clues, letter, long_number
+from towpath.tables.forms import clues, digits_in, letter, long_number
 from towpath.tables.samples import SAMPLES, Page, Pages, ask, codec, key_hidden, key_names, key_parts, keys, readable
 from towpath.tables.schema import Column, Schema, Table, literal, quoted
 from towpath.tables.source import broken_constraint
@@ -217,7 +217,7 @@ class _Scan:
             found = tuple(b"\xff" for _ in holders)
         for tally, text in zip(holders, found, strict=True):
             data = text if isinstance(text, bytes) else (text or "").encode()
-            if data and (not _plain(data) or (tally.documents and LONG_NUMBER.search(data))):
+            if data and (not _plain(data) or (tally.documents and digits_in(data))):
                 self._inspect(tally, page)
 
     def _joined(self, tally: Tally) -> str:

@@ -17,7 +17,7 @@ from towpath.tables.acceptance import leaving_orphans, schema_unchanged
 from towpath.tables.conversion import Account, Conversion
 from towpath.tables.convert import convert
 from towpath.tables.export import Exporter
-from towpath.tables.findings import contradictions, find
+from towpath.tables.findings import contradictions, find, too_alike
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.tables.overlay import orphans_after
@@ -153,6 +153,7 @@ class FileOrigin:
         zone = bench.run.mapping.tables.time_zone
         bench.run.judge(find(self.schema, bench.profile, orphans, bench.limits, time_zone=zone), table_rules.RULES)
         bench.run.add(contradictions(self.schema, orphans, bench.decisions))
+        bench.run.add(too_alike(self.connection, self.schema, bench.decisions))
 
     def unchanged(self, schema: Schema | None = None) -> Check:
         """Whether the schema is what the inventory saw."""
