@@ -7,6 +7,7 @@ The verdict stands first and comes from the result file, never from papermill's 
 from __future__ import annotations
 
 import functools
+import html
 import re
 import urllib.parse
 from collections import Counter
@@ -67,7 +68,11 @@ def render_phase(run_folder: Path, stem: str) -> Path:
 
 def _small_enough(notebook: Any, parts: Mapping[str, str], stem: str) -> str:
     """The page; where it would be too large, its largest outputs are named instead of shown, one after the other."""
-    outputs = [(len(repr(one)), cell, number) for cell in notebook.cells for number, one in enumerate(_outputs(cell))]
+    outputs = [
+        (len(html.escape(repr(one))), cell, number)
+        for cell in notebook.cells
+        for number, one in enumerate(_outputs(cell))
+    ]
     largest = sorted(outputs, key=lambda item: item[0])
     while True:
         page, _ = _exporter().from_notebook_node(notebook, resources={"towpath": parts})
@@ -89,8 +94,8 @@ def _named(stem: str, size: int) -> Any:
     from nbformat.v4 import new_output
 
     link = f'<a href="{urllib.parse.quote(stem)}.ipynb">the notebook</a>'
-    html = f"<p>An output of {amount(size, 'bytes')} is too large for a page: it stands in {link}.</p>"
-    return new_output("display_data", {"text/html": html})  # type: ignore[no-untyped-call]
+    text = f"<p>An output of {amount(size, 'bytes')} is too large for a page: it stands in {link}.</p>"
+    return new_output("display_data", {"text/html": text})  # type: ignore[no-untyped-call]
 
 
 def render_index(run_folder: Path, sealing: tuple[str, str] | None = None) -> Path:
@@ -245,8 +250,8 @@ def _exporter() -> Any:
     return exporter
 
 
-def _inert(html: str) -> str:
-    html = _EMPTY.sub("<td></td>", _ACTING.sub("&lt;", html))
-    return html.replace(
+def _inert(text: str) -> str:
+    text = _EMPTY.sub("<td></td>", _ACTING.sub("&lt;", text))
+    return text.replace(
         '<div style="overflow-x:auto">', '<div style="overflow-x:auto" tabindex="0">'
     )  # scrolled by key
