@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing asked for, readable by eye, ear, keyboard and phone, all of it without script."""
+"""The pages in a real browser: nothing asked for, readable by eye, ear, keyboard and phone, all without script."""
 
 from __future__ import annotations
 
