@@ -41,7 +41,7 @@ def test_the_newest_run_comes_first_with_the_verdict_of_its_page(tmp_path: Path)
     assert (new.is_current, old.is_current) == (True, False)
     assert new.phases == tuple((phase, Verdict.PASS if phase < "03" else None) for phase in PHASES)
     assert (old.attempts, dict(old.counts)) == (7, {Verdict.PASS: 7})
-    assert new.seal == "00-ready: not sealed"
+    assert new.seal == "no attempt is sealed"
 
 
 def test_what_is_broken_or_foreign_is_shown_as_such(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def _sentence(rows: list[tuple[str, str]]) -> str:
     states = {state for _, state in rows}
     if not rows:
         return ""
+    if states == {OPEN}:
+        return "no attempt is sealed"
     if states == {UNSIGNED}:
         return "every attempt is sealed, none is signed: nobody vouches for this record"
     if len(states) == 1 and next(iter(states)).startswith(SIGNED):
