@@ -16,6 +16,7 @@ from towpath.cloudflare.client import Client
 from towpath.cloudflare.kv import KV
 from towpath.errors import BadInput, CannotFinish, WrongUse
 from towpath.traffic.setting import KEY, STATUS, Mode, Setting, begin, change, read, wait_until_seen
+from towpath.traffic.steps import FACTS
 
 NOW = dt.datetime(2026, 11, 21, 19, 0, tzinfo=dt.UTC)
 
@@ -45,6 +46,14 @@ def test_a_change_is_one_revision_and_keeps_the_salt(kv: KV) -> None:
     assert again.salt != more.salt
     assert read(kv) == again
     assert (more.line, again.line) == (f"split 50 %, revision {more.revision}", f"origin, revision {again.revision}")
+
+
+def test_every_setting_of_the_steps_can_be_written_and_read(kv: KV) -> None:
+    setting = begin(kv, NOW)
+    for fact in FACTS["setting"]:
+        mode, _, percent = fact.partition(" ")
+        setting = change(kv, setting, Mode(mode), int(percent or 0), NOW)
+        assert setting.fact == fact
 
 
 def test_who_has_read_an_older_setting_changes_nothing(kv: KV) -> None:

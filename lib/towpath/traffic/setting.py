@@ -48,6 +48,11 @@ class Setting:
     changed_at: str
 
     @property
+    def fact(self) -> str:
+        """The value of the fact `setting` in steps.FACTS."""
+        return f"split {self.percent}" if self.mode is Mode.SPLIT else str(self.mode)
+
+    @property
     def line(self) -> str:
         """The setting in words."""
         share = f" {self.percent} %" if self.mode is Mode.SPLIT else ""

@@ -29,7 +29,7 @@ export default {
     const side = decide(now, writes, place.inside, environment.FALLBACK);
     const { answer, by } = await answered(environment, request, side, session);
     // Only what was acknowledged has to be read again by who wrote it.
-    if (writes && by === 'worker' && answer.status < 400) place.cookies.push(...place.pin);
+    if (answer.status < 400) place.cookies.push(...place.pin);
     note(environment, context, {
       at: begun,
       route: routeOf(pathname, environment.ROUTES ?? []),
