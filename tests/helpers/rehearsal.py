@@ -27,6 +27,7 @@ from towpath.local import Runtime
 from towpath.plan.runbook import HEADINGS
 from towpath.workbench.registry import registry
 
+
 class Plain(yaml.SafeDumper):
     """YAML without anchors."""
 
@@ -49,7 +50,7 @@ class Rehearsal:
     waivers: list[dict[str, Any]] = field(default_factory=list)
 
     def phase(self, name: str) -> str:
-        """Execute one notebook; its verdict.  What it shows is thrown away; an error that is no refusal passes through."""
+        """Execute one notebook; its verdict.  What it shows is thrown away; an error that is none of ours is raised."""
         self._write()
         notebook = json.loads((self.root / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         variables: dict[str, Any] = {"__name__": name}
