@@ -14,10 +14,11 @@ from towpath.checks import Finding, Progress, silent
 from towpath.errors import TowpathError
 from towpath.postgresql.catalog import Catalog, Column, Constraint, Sequence, Table, quoted
 from towpath.postgresql.connection import told
-from towpath.postgresql.declared import D1_COLUMNS, SHOWN, declared
+from towpath.postgresql.declared import D1_COLUMNS, declared
 from towpath.sensitive import NOTHING, Sensitive, digest_of
 
 D1_ROW_BYTES = 2_000_000  # towpath.cloudflare.limits
+SAMPLES = 5  # keys named in one finding
 _DATES = "NOT ({c} >= '0001-01-01' AND {c} < '10000-01-01')"
 _INFINITE = "{c} IN ('Infinity', '-Infinity')"
 # numbers stand outside of strings: these are taken out first, but only where a long number is in sight
@@ -135,7 +136,7 @@ def _values(connection: psycopg.Connection, table: Table, row_bytes: int, sensit
 def _keys(connection: psycopg.Connection, table: Table, condition: str, sensitive: Sensitive) -> tuple[str, ...]:
     hidden = [sensitive.holds(table.qualified, column) for column in table.primary_key] or [False]
     key = [f"{quoted(column)}::text" for column in table.primary_key] or ["tableoid::regclass || ' row ' || ctid"]
-    sql = f"SELECT {', '.join(key)} FROM {table.from_sql} WHERE {condition} LIMIT {SHOWN}"
+    sql = f"SELECT {', '.join(key)} FROM {table.from_sql} WHERE {condition} LIMIT {SAMPLES}"
     rows = connection.execute(sql.encode())
     return tuple(
         ", ".join(digest_of(part) if secret else part for part, secret in zip(row, hidden, strict=True)) for row in rows
