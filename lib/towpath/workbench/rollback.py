@@ -158,7 +158,8 @@ def lift(bench: Workbench, freeze: Freeze) -> str:
 def _snapshot(bench: Workbench, name: str, *, closed_cleanly: bool) -> Exporter:
     """The source as it is now, kept in the record; what this phase wrote and closed, it closed cleanly."""
     with closing(open_source(bench.run.source("source_database"), closed_cleanly=closed_cleanly)) as source:
-        exporter = Exporter(take(source, bench.run.output(name)), bench.decisions)
+        taken = take(source, bench.run.output(name))
+        exporter = Exporter(taken, bench.decisions, sensitive=bench.sensitive)
     bench.on_close(exporter.close)
     bench.run.artefact(exporter.folder)
     return exporter
