@@ -127,7 +127,8 @@ def tables(draw: st.DrawFn, name: str) -> Made:
 def fill(path: Path, made: list[Made] | tuple[Made, ...]) -> int:
     """Write the tables into a new file, the rows that their constraints take; how many values were kept."""
     values = 0
-    with closing(apsw.Connection(str(path))) as db, db:
+    with closing(apsw.Connection(str(path))) as db:
+        db.execute("PRAGMA journal_mode = off; PRAGMA synchronous = off").fetchall()
         for table in made:
             for sql in table.statements:
                 db.execute(sql)
@@ -137,7 +138,7 @@ def fill(path: Path, made: list[Made] | tuple[Made, ...]) -> int:
                 sql = f"INSERT OR IGNORE INTO {table.name} ({columns}) VALUES ({', '.join(sql for sql, _ in parts)})"
                 try:
                     db.execute(sql, tuple(binding for _, binding in parts))
-                except (apsw.MismatchError, apsw.ConstraintError):
-                    continue  # no such value in STRICT, or in an INTEGER PRIMARY KEY
+                except (apsw.MismatchError, apsw.ConstraintError, apsw.FullError):
+                    continue  # no such value in STRICT, or in an INTEGER PRIMARY KEY; no number left to AUTOINCREMENT
                 values += len(row)
     return values

@@ -10,6 +10,7 @@ from helpers.carry import CLAIM
 from towpath.checks import Check, Comparison, Finding, Verdict
 from towpath.cloudflare.d1 import D1
 from towpath.fitting.account import fit, same_names
+from towpath.fitting.computed import computed
 from towpath.fitting.proof import prove
 from towpath.fitting.shape import shape
 from towpath.fitting.source import source_of
@@ -54,7 +55,8 @@ def move(server: Postgresql, url: str, folder: Path, d1: D1) -> Moved:
         schema = declared_by([*made.table_statements, *made.after_statements])
         source = source_of(catalog)
         fitted = fit(source, schema, same_names(source, schema))
-        shape(captured.path, schema, fitted, folder / "out" / "snapshot.sqlite")
+        shaped = shape(captured.path, schema, fitted, folder / "out" / "snapshot.sqlite")
+        checks += computed(captured.path, shaped.path, made, schema)
         with closing(Exporter(folder / "out" / "snapshot.sqlite")) as exporter:
             manifest = exporter.export("plan", {})
             proved = prove(snapshot, fitted, manifest, exporter.db, exporter.relations)

@@ -7,7 +7,7 @@ conversions named ones, as data, each for both engines; values makes one target 
 adopt       the migrations run as D1 would run them, and the schema adopted as it is
 account     the fit: part holds one rule against its two tables, ledger notes what is found, fitted is the result
 losses      what the rules would lose, counted on the capture; violations which rows the target would refuse
-shape       the file that holds exactly the rows that must arrive
+shape       the file that holds exactly the rows that must arrive; computed what its generated columns came to
 proof       PostgreSQL's own pages against the manifest's: pages row by row, whole page by page
 
 Modules are imported by their names; this package exports nothing.

@@ -186,5 +186,11 @@ RULES: dict[str, Rule] = {
             _REFUSE,
             "shape again: numbers would be given out twice",
         ),
+        _rule(
+            "FT404",
+            "generated columns against the values that PostgreSQL computed",
+            _REFUSE,
+            "bring a schema of your own in which it is an ordinary column (mode adopt), and open an issue",
+        ),
     )
 }

@@ -6,6 +6,7 @@ left out with its reason; a CHECK or a default that it would compute in another 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -117,8 +118,8 @@ class _TableConverter:
     def _generated(self, column: Column, codes: list[str], reasons: list[str]) -> str | None:
         try:
             made = translate(column.expression or "", self.forms)
-            if made.doubt:
-                raise Unknown(made.doubt)
+            if doubt := made.doubt or self._inexact(column):
+                raise Unknown(doubt)
         except Unknown as unknown:
             codes.append("PG317")
             reasons.append(f"an ordinary column: {unknown}")
@@ -126,6 +127,16 @@ class _TableConverter:
         codes.append("PG315")
         reasons.append(f"computed as {made.sql}")
         return f"GENERATED ALWAYS AS ({made.sql}) {'STORED' if column.generated == 's' else 'VIRTUAL'}"
+
+    def _inexact(self, column: Column) -> str:
+        """Why SQLite's numbers would not be PostgreSQL's; "" if they would."""
+        expression = column.expression or ""
+        if rule_for(column).form == "decimal":
+            return "a decimal is a text in D1, and its scale would be another"
+        singles = [c.name for c in self.table.columns if c.base == "float4"]
+        if "::real" in expression or any(re.search(rf"\b{re.escape(name)}\b", expression) for name in singles):
+            return "SQLite computes with doubles, PostgreSQL with float4"
+        return "SQLite computes with doubles, PostgreSQL with float4" if column.base == "float4" else ""
 
     def _default(self, column: Column, codes: list[str], reasons: list[str]) -> list[str]:
         name = self._sequence_of(column)

@@ -18,6 +18,7 @@ import apsw
 from towpath.checks import Check, Comparison, Finding, Progress, Verdict
 from towpath.errors import BadInput
 from towpath.fitting.adopt import adopted
+from towpath.fitting.computed import computed
 from towpath.fitting.fitted import Fitted
 from towpath.fitting.proof import prove
 from towpath.fitting.shape import Shaped
@@ -59,6 +60,7 @@ class ServerOrigin:
         self.bench = bench
         self._snapshot: Snapshot | None = None
         self._shaped: Shaped | None = None
+        self._captured = Path()
         self._findings: list[Finding] = []
 
     @property
@@ -245,7 +247,7 @@ class ServerOrigin:
             first = captured.failed[0]
             raise BadInput(first.error, object=first.source, next="grant SELECT on it, then run the phase again")
         self.__dict__.pop("fit", None)
-        self._shaped = self.fit.shape(path, folder / FILE)
+        self._captured, self._shaped = path, self.fit.shape(path, folder / FILE)
         return self._shaped.path
 
     @property
@@ -260,6 +262,8 @@ class ServerOrigin:
         run.add([self.unchanged(), *self._shaped.checks])
         run.check("FT300", "tables", "rows", "no row breaks a constraint of the target", "none does", True)
         run.add(leaving_orphans(exporter))
+        if self.fit.generated is not None:
+            run.add(computed(self._captured, self._shaped.path, self.fit.generated, self.fit.target))
 
     def prove(self, exporter: Exporter, manifest: Manifest, report: Progress) -> Comparison | None:
         """PostgreSQL's own values, through the mapping, against the exported pages; ends the transaction."""
