@@ -110,6 +110,13 @@ def test_a_row_that_is_missing_or_too_many_shows_digests(change: str) -> None:
     assert "pin=integer 4711" in found[0].expected
 
 
+def test_a_table_hides_what_its_source_hides() -> None:
+    db, hidden = marked(SOURCE, ("sessions.token",))
+    plain, secret = reflect(db).table("sessions"), reflect(db, hidden).table("sessions")
+    assert [c.name for c in plain.hiding(secret).columns if c.sensitive] == ["token"]
+    assert plain.hiding(secret) == plain, "what is shown is no part of what is declared"
+
+
 def test_what_a_sensitive_column_goes_into_is_sensitive() -> None:
     rules = [
         rule(

@@ -79,7 +79,7 @@ def reproved(
     out: list[Check] = []
     for entry in manifest.tables:
         source = relations[entry.name].paged_as(entry.key, entry.carries_rowid)
-        table = schema.table(entry.name)
+        table = schema.table(entry.name).hiding(source.table)
         if table.kind == "table":
             target = _Target(d1, table, entry, replace(source.arriving(), table=table), source)
             out += _asked(target, snapshot)

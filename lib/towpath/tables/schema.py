@@ -120,6 +120,12 @@ class Table:
             return None if any(i.origin == "pk" for i in self.indexes) else key[0].name
         return None
 
+    def hiding(self, other: Table) -> Table:
+        """The same table, in which the columns are sensitive that are so in the other one."""
+        hidden = {column.name.lower() for column in other.columns if column.sensitive}
+        columns = tuple(replace(column, sensitive=column.name.lower() in hidden) for column in self.columns)
+        return replace(self, columns=columns)
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
