@@ -15,15 +15,15 @@ import pytest
 from helpers.two_sides import APP, GATEWAY, WORKER
 
 from towpath.cli.command import run_command
-from towpath.errors import BadInput, WrongUse
-from towpath.local import State, gateway_folder, read_gateway, start, status, up
-from towpath.local.gateway import MAIN
+from towpath.errors import BadInput, CannotFinish, WrongUse
+from towpath.local import State, gateway_folder, read_gateway, selftest, start, status, up
+from towpath.local.gateway import MAIN, STATUS
 from towpath.local.processes import marked
 from towpath.local.supervisor import down
 from towpath.local.worker import read_config
+from towpath.traffic import setting
 
 NAMES = {"bucket": "b", "database_id": "d"}
-STATUS = "/.well-known/towpath-traffic"
 
 
 @pytest.fixture
@@ -72,6 +72,18 @@ def test_a_changed_gateway_is_started_anew_and_an_unchanged_one_is_not(
         down(state)
     assert status(state).line == "down"
     assert marked(state.folder) == []
+
+
+def test_a_gateway_that_is_none_fails_the_proof(tmp_path: Path, root: Path, worker: Path) -> None:
+    gateway = read_gateway(declared(tmp_path / "gateway"))
+    places = {**NAMES, "root": root, "state": State(tmp_path / "state"), "worker": worker}
+    with start("two", "local", 0, gateway=gateway, **places) as runtime:
+        assert selftest(runtime, root)[-1].holds
+        impostor = replace(runtime, gateway_port=runtime.port)
+        with pytest.raises(
+            CannotFinish, match=r"the gateway answers on its own port \(found: HTTP 200, served by nobody\)"
+        ):
+            selftest(impostor, root)
 
 
 def test_its_port_must_be_free(tmp_path: Path, root: Path, worker: Path) -> None:
@@ -128,6 +140,7 @@ def test_every_declared_gateway_is_one_that_wrangler_would_deploy(root: Path) ->
         assert set(gateway.variables) <= known
     assert len({read_gateway(folder).port for folder in folders}) == len(folders)
     assert gateway_folder(root, "nobody") is None
+    assert STATUS == setting.STATUS  # two rooms that do not know each other
 
 
 def test_the_command_serves_it(toy: Any, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +153,9 @@ def test_the_command_serves_it(toy: Any, root: Path, capsys: pytest.CaptureFixtu
     declared(toy.root / "runbooks/toy/gateway", dev={"port": port}, services=[{"binding": "APP", "service": "x"}])
     try:
         assert run_command(["local", "up", "toy", "--env", "local"]) == 0
-        assert f"gateway  http://127.0.0.1:{port}\n" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "proved   12 facts about D1, R2, the queues and the gateway\n" in said
+        assert f"gateway  http://127.0.0.1:{port}\n" in said
         assert asked(f"http://127.0.0.1:{port}", STATUS).status_code == 204
     finally:
         run_command(["local", "down", "toy", "--env", "local"])

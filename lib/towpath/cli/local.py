@@ -67,7 +67,8 @@ def up(
             stop(runtime.state)
         raise
     typer.echo(f"{'started' if is_new else 'already up'}: port {runtime.port}, pid {runtime.pid}")
-    proved = "D1, R2 and the queues" if runtime.worker else "D1 and R2"
+    also = ", the queues and the gateway" if runtime.gateway_url else " and the queues" if runtime.worker else ""
+    proved = f"D1, R2{also}" if also else "D1 and R2"
     typer.echo(f"proved   {len(proofs)} facts about {proved}")
     if runtime.worker:
         typer.echo(f"worker   {runtime.url}")

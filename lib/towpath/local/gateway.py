@@ -16,6 +16,7 @@ from towpath.local.worker import CONFIG, Bundle, bundled, read_config, text, wro
 
 NAMESPACE = "towpath-traffic"  # the id of the local KV namespace in which the setting lies
 REQUESTS = "towpath-requests"  # the id of the local D1 database of the request lines
+STATUS = "/.well-known/towpath-traffic"  # answered by the gateway itself
 MAIN = Path(__file__).parents[1] / "traffic" / "gateway" / "src" / "index.ts"
 BINDINGS = {"kv_namespaces": "TRAFFIC", "d1_databases": "REQUESTS", "services": "APP"}
 

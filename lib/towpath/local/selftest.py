@@ -24,6 +24,7 @@ from towpath.cloudflare.client import Client
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.errors import CloudflareError, D1Error
 from towpath.errors import CannotFinish
+from towpath.local.gateway import STATUS as GATEWAY_STATUS
 from towpath.local.runtime import Runtime
 
 LONGEST = 100_000  # bytes of one statement
@@ -49,6 +50,7 @@ def selftest(runtime: Runtime, root: Path) -> list[Proof]:
     """
     with runtime.client() as client:
         proofs = [*_database(client), *_objects(runtime), *(_queues(runtime, client) if runtime.worker else ())]
+    proofs += _gateway(runtime) if runtime.gateway_url else []
     failed = [proof for proof in proofs if not proof.holds]
     if failed:
         names = "; ".join(f"{proof.name} (found: {proof.found})" for proof in failed)
@@ -136,6 +138,16 @@ def _queues(runtime: Runtime, client: Client) -> list[Proof]:
     finally:
         d1.batch([f'DROP TABLE IF EXISTS "{table}"'], idempotent=True)
     return [Proof("the Worker answers", health < 500, f"HTTP {health}"), Proof(name, found == expected, str(found))]
+
+
+def _gateway(runtime: Runtime) -> list[Proof]:
+    name = "the gateway answers on its own port"
+    try:
+        answer = httpx.get(runtime.gateway_url + GATEWAY_STATUS, trust_env=False, timeout=PATIENCE)
+    except httpx.HTTPError as error:
+        return [Proof(name, False, str(error))]
+    found = f"HTTP {answer.status_code}, served by {answer.headers.get('x-served-by', 'nobody')}"
+    return [Proof(name, found == "HTTP 204, served by gateway", found)]
 
 
 def _atomic(d1: D1, table: str) -> Proof:
