@@ -44,6 +44,7 @@ SINGLE = (
     "test_fires_plan",
     "test_fires_server",
     "test_fitting_adopt",
+    "test_fitting_computed",
     "test_fitting_proof",
     "test_fitting_rules",
     "test_jobs_inventory",
