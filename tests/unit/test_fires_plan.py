@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from helpers.fires import fires, not_passed
 
 from towpath.checks import Decision, Finding, Rule, Severity, Waiver, judge
 from towpath.errors import WrongUse
+from towpath.places.address import open_place
+from towpath.places.sync import keep
 from towpath.plan.params import load_params, params_from
 from towpath.plan.plan import make_plan
 from towpath.plan.problems import PlanRefused
@@ -147,6 +150,20 @@ def test_a_lock_that_is_held(toy: Any) -> Iterable[str]:
 def test_a_phase_that_was_cut(toy: Any) -> Iterable[str]:
     left_behind(toy, socket.gethostname())
     return not_passed(open_run("01-inventory", toy.params()).checks)
+
+
+@fires("RN020")
+def test_two_records_of_one_run(toy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterable[str]:
+    run = passed(toy)
+    store = open_place(str(tmp_path_factory.mktemp("place")), toy.root)
+    folder = RunFolder(run.folder, *run.folder.parts[-3:])
+    keep(store, folder)
+    elsewhere = shutil.copytree(run.folder, tmp_path_factory.mktemp("other") / Path(*run.folder.parts[-3:]))
+    for one, text in ((elsewhere, "there"), (run.folder, "here")):
+        (one / "inventory").mkdir(exist_ok=True)
+        (one / "inventory" / f"{text}.json").write_text("{}", encoding="utf-8")
+    keep(store, RunFolder(elsewhere, *elsewhere.parts[-3:]))
+    return refused(lambda: keep(store, folder))
 
 
 def left_behind(toy: Any, host: str) -> Path:
