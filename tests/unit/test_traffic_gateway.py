@@ -171,6 +171,15 @@ def test_a_side_that_hangs_is_given_up(tmp_path: Path, root: Path) -> None:
         sides.old.go_on.set()
 
 
+def test_a_data_point_that_cannot_be_written_fails_nothing(tmp_path: Path, root: Path) -> None:
+    broken = {"ANALYTICS": {"this": "is no dataset"}}
+    with two_sides(tmp_path, root, **broken) as sides, sides.http() as http:
+        revision = sides.set("worker", 100)
+        assert by(http.get("/")) == "worker"
+        assert lines(sides, f"revision = {revision}", 1) == [["/", "worker", "GET", 200, None, revision, 0]]
+        assert "no data point" in sides.runtime.state.log.read_text("utf-8")
+
+
 def test_the_status_route_tells_the_revision_and_asks_nobody(sides: Sides, http: httpx.Client) -> None:
     revision, asked = sides.set("origin"), len(sides.old.asked)
     answer = http.get("/.well-known/towpath-traffic")
