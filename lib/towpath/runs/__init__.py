@@ -8,7 +8,7 @@ papermill engine; runner, execution, memory and terminal are `towpath run`; over
 what a reviewer opens, rendering is what all pages share; shelf reads all runs, site is their index; comparison and
 code_changes hold two runs against each other, comparing shows it. notebooks asks for a notebook's parameters, cells
 watches its errors, files writes whole or not at all, keeping is what a place for records must do, rules are the codes
-of this room.
+of this room.  wallets knows where tools keep secrets, raw cleans what a kernel's process writes past its kernel.
 
 Modules are imported by their names; this package exports nothing.
 """

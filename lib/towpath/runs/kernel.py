@@ -19,6 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from papermill.clientwrap import PapermillNotebookClient
 
 from towpath.runs.lengths import EXIT, Lengths
+from towpath.runs.raw import RawOutput
 from towpath.runs.redaction import ANNOUNCE, ENGINE, redact, redact_cell, redact_message, references, root_of_files
 from towpath.runs.streams import StreamText
 from towpath.secrets import remember
@@ -59,8 +60,9 @@ class KernelClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill 
     def execute(self, **options: Any) -> Any:
         """Run the notebook.  Raises what ended it; a failed cell only stops it and is marked in the notebook."""
         try:
-            with _stoppable():
-                return super().execute(env={**os.environ, ENGINE: "papermill"}, **options)
+            with _stoppable(), RawOutput() as raw:
+                environment = {**os.environ, ENGINE: "papermill"}
+                return super().execute(env=environment, stdout=raw.descriptor, stderr=raw.descriptor, **options)
         finally:
             self.finish_streams()
             shutil.rmtree(self._sockets, ignore_errors=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.errors import WrongUse
+from towpath.runs.wallets import remember_wallets
 from towpath.secrets import REFERENCE, SHORTEST, Secret, known, remember, scrub
 
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIAL", re.IGNORECASE)
@@ -42,19 +43,38 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"\1\2[secret in a header]",
     ),
     (re.compile(r"\b(Bearer|Basic)\s+(?!\[secret)[A-Za-z0-9+/_.~=-]{16,}"), r"\1 [secret in a header]"),
+    # libpq's words, SQL's words, and a query: a password that an error repeats
+    (
+        re.compile(
+            r"(?i)\b((?:pg)?password|passwd)(\s?=\s?)(?!\[secret)(?:'[^'\n]{4,}'|[^\s'\"(),;&\[\]{}]{6,})(?![\w.(])"
+        ),
+        r"\1\2[secret by its name]",
+    ),
+    (re.compile(r"(?i)\b(password|identified by)(\s+)'(?!\[secret)[^'\n]{4,}'"), r"\1\2'[secret by its name]'"),
+    (
+        re.compile(
+            r"(?i)([?&][\w-]{0,40}(?:token|password|signature|credential|secret|api_?key)=)(?!\[secret)[^&\s\"'<>]{6,}"
+        ),
+        r"\1[secret in a URL]",
+    ),
     (re.compile(r"(?<=://)([^/\s:@]{0,100}):(?!\[secret)[^/\s@]{1,200}@"), r"\1:[secret in a URL]@"),
 )
 
 
 def learn(parameters: Mapping[str, Any], root: Path) -> None:
-    """Remember what the environment and the params' references hold; `file:` paths are relative to `root`.
+    """Remember what environment, home folder and references hold; `file:` paths are relative to `root`.
+
+    References stand in the params, and in Towpath's own settings (TOWPATH_SIGNING_KEY, TOWPATH_RECORDS_…).
 
     A reference that leads nowhere is left to the notebook, which says what is missing.
     """
+    settings = {name: value for name, value in os.environ.items() if name.startswith("TOWPATH_")}
     for name, value in os.environ.items():
-        if SECRET_NAME.search(name) and value.lower() not in ORDINARY:
+        is_reference = name in settings and REFERENCE.match(value)  # to mask it would change what params say
+        if SECRET_NAME.search(name) and value.lower() not in ORDINARY and not is_reference:
             remember(value, f"env:{name}")
-    for reference in references(parameters).values():
+    remember_wallets()
+    for reference in (*references(parameters).values(), *references(settings).values()):
         with contextlib.suppress(WrongUse, OSError, UnicodeDecodeError):
             Secret(reference, root).reveal()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from towpath.errors import CannotFinish
 from towpath.plan.params import Params, load_params, params_from, params_path
@@ -18,6 +19,7 @@ from towpath.plan.root import inside
 from towpath.runs.approvals import check_approvals, counted_rows
 from towpath.runs.folder import RunFolder
 from towpath.runs.gates import check_gate
+from towpath.runs.redaction import learn, redact
 
 REHEARSAL_SECONDS = 600
 
@@ -80,8 +82,8 @@ def _rehearse(root: Path, plan: Plan, folder: RunFolder, phase: str) -> None:
         words[0] = sys.executable
     log = folder.inside(f"log/{phase}.rehearse.log")
     log.parent.mkdir(exist_ok=True)
-    try:
-        with log.open("ab") as out:
+    with tempfile.TemporaryFile() as out:  # no pipe: what the command leaves running would keep it open
+        try:
             done = subprocess.run(
                 words,
                 cwd=root,
@@ -91,8 +93,19 @@ def _rehearse(root: Path, plan: Plan, folder: RunFolder, phase: str) -> None:
                 timeout=REHEARSAL_SECONDS,
                 check=False,
             )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotFinish(f"`{command}` did not run: {error}", object=phase, next=f"read {log.name}") from None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CannotFinish(f"`{command}` did not run: {error}", object=phase, next="run it by hand") from None
+        finally:
+            _keep_log(log, out, plan.params, root)
     if done.returncode:
         what = f"`{command}` ended with {done.returncode}"
         raise CannotFinish(what, object=phase, next=f"read {inside(root, log)}")
+
+
+def _keep_log(log: Path, out: IO[bytes], params: Params, root: Path) -> None:
+    """What a command printed, without the secrets that its environment gave it."""
+    learn(params.model_dump(), root)
+    out.seek(0)
+    said = redact(out.read().decode("utf-8", "replace"))
+    with log.open("a", encoding="utf-8") as file:
+        file.write(said)
