@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
+from helpers.browser import chromium
 from helpers.project import PHASES, Project, Ran, beside, joan
 from runbooks.joan.legacy.planted import PLANTED
 
@@ -73,6 +74,16 @@ def test_the_record_of_the_voyage_is_whole(voyage: Voyage) -> None:
         assert "PASS ·" in (project.folder / f"{phase}.html").read_text(encoding="utf-8")
     waived = [check for check in project.result("01-inventory")["checks"] if check["verdict"] == "WAIVED"]
     assert len(waived) == len(yaml.safe_load(project.runbook("waivers.yaml").read_text(encoding="utf-8")))
+
+
+def test_every_page_of_the_voyage_keeps_what_pages_promise(voyage: Voyage) -> None:
+    outputs = voyage.project.folder.parents[2]
+    pages = [outputs / "index.html", *sorted(voyage.project.folder.glob("*.html"))]
+    assert len(pages) == 2 + len(PHASES)
+    assert f"joan/local/{voyage.project.folder.name}/index.html" in pages[0].read_text(encoding="utf-8")
+    with chromium() as browser:
+        for page in pages:
+            assert "PASS" in browser.readable(page, rules=[["broad", "dark"]], most=40)["text"]
 
 
 def test_one_row_and_one_character_are_found_and_named(voyage: Voyage) -> None:
