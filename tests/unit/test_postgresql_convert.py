@@ -13,6 +13,9 @@ from helpers.postgresql import load, run
 
 from towpath.checks import Verdict
 from towpath.errors import BadInput
+from towpath.fitting.account import fit, same_names
+from towpath.fitting.shape import shape
+from towpath.fitting.source import source_of
 from towpath.local.postgresql import Postgresql
 from towpath.postgresql.accounts import plain
 from towpath.postgresql.capture import capture
@@ -26,6 +29,7 @@ from towpath.postgresql.proving import prove
 from towpath.postgresql.reflect import read_catalog
 from towpath.postgresql.snapshot import Snapshot
 from towpath.tables.dialect import Sandbox
+from towpath.tables.schema import reflect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT.parent / "shared" / "data" / "postgresql"
@@ -272,6 +276,8 @@ def test_what_a_schema_names_is_found_and_its_functions_are_called_so(
         CREATE VIEW music.sizes AS SELECT medium.id, count(*) AS n FROM music.medium
           JOIN music.track ON track.medium = medium.id GROUP BY medium.id;
         CREATE VIEW music.plains AS SELECT music.plain(name) AS it FROM music.medium;
+        CREATE FUNCTION music.tracks_of() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
+        CREATE VIEW music.reads AS SELECT it FROM music.tracks_of() AS it;
         CREATE VIEW music.lists AS SELECT NULL::text[] AS it;
         INSERT INTO music.medium VALUES (7, 'a'); INSERT INTO music.track VALUES (1, 7), (2, 7);
         """,
@@ -281,7 +287,20 @@ def test_what_a_schema_names_is_found_and_its_functions_are_called_so(
     reasons = {plain(account.name): account.reason for account in made.accounts if account.outcome == "dropped"}
     assert reasons["music.plains"] == "calls music.plain(), a function of the source"
     assert reasons["tidy on music.medium"] == "calls music.plain(), a function of the source"
+    assert reasons["music.reads"] == "reads music.tracks_of(), which D1 has not"
     assert reasons["music.lists"] == "casts to TEXT[]: D1 has no arrays"
+
+
+def test_a_table_without_columns_is_fitted_without_a_word(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    run(postgresql_server, postgresql_url, "CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES")
+    found, _, db = filled(postgresql_server, postgresql_url, tmp_path)
+    source, target = source_of(found), reflect(db)
+    fitted = fit(source, target, same_names(source, target))
+    assert fitted.findings == ()
+    shaped = shape(tmp_path / "capture.sqlite", target, fitted, tmp_path / "shaped.sqlite")
+    assert shaped.rows == {"nothing": 1}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

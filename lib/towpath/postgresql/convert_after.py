@@ -141,7 +141,8 @@ def _view(view: View, names: dict[tuple[str, str], str], taken: set[str]) -> str
         for table in list(tree.find_all(exp.Table)):
             made = names.get((table.db, table.name))
             if table.db and made is None:
-                raise Unknown(f"reads {table.db}.{table.name}, which D1 has not")
+                read = table.name or f"{table.this.name}()"  # a function may stand in FROM
+                raise Unknown(f"reads {table.db}.{read}, which D1 has not")
             if made is not None:
                 if not table.alias and made != table.name:
                     table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
