@@ -17,7 +17,7 @@ from towpath.plan.plan import Plan
 from towpath.plan.problems import refuse
 from towpath.plan.proposal import Open, Proposal, propose
 from towpath.plan.root import inside
-from towpath.plan.written import printable, with_rows
+from towpath.plan.written import printable, together, with_rows
 from towpath.runs.files import read_json
 from towpath.runs.folder import RunFolder, list_runs
 from towpath.runs.results import PhaseResult
@@ -52,7 +52,7 @@ def run_proposal(plan: Plan, root: Path, *, write: bool, to: str) -> None:
         _replace(path, text, whole)
         typer.echo(f"written  {inside(root, path)}; what stood there is unchanged")
     else:
-        for line in (line for part in (*rows, *(["", *note] for note in notes)) for line in part):
+        for line in together(rows, notes):
             typer.echo(f"  {line}".rstrip())
     _summary(made)
     command = f"towpath plan {plan.system} --env {plan.environment} --propose"

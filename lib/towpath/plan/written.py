@@ -41,14 +41,19 @@ def with_rows(text: str, file: str, rows: Sequence[Sequence[str]], notes: Sequen
     if not rows and not notes:
         return text
     before = _data(text, file)
-    lines = [line for part in (*rows, *(["", *note] for note in notes)) for line in part]
-    lines = lines if rows else lines[1:]
+    lines = together(rows, notes)
     made = _inserted(text, file, lines, bare=not rows)
     added = tuple(yaml.safe_load("\n".join(line for part in rows for line in part)) or ())
     wanted = {**before, "decisions": (*before.get("decisions", ()), *added)} if added else before
     if len(made) > LARGEST or _data(made, file) != wanted:
         raise refuse("PL006", file, "decisions", "cannot be continued without changing what is there", _BY_HAND)
     return made
+
+
+def together(rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]]) -> list[str]:
+    """Rows and notes as lines, an empty one above each note."""
+    lines = [line for part in (*rows, *(["", *note] for note in notes)) for line in part]
+    return lines if rows else lines[1:]
 
 
 def _data(text: str, file: str) -> dict[str, Any]:

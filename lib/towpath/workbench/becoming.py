@@ -84,9 +84,11 @@ def becoming(bench: Workbench, fitted: Fitted | None, found: Complexity) -> list
             elif one.rule.choices:
                 decided.append(f"{one.check.code} {part}: {one.answer}")
         size = Size(table.name, table.rows, table.bytes)
-        seen = Counter(f"{o.rule.title} ({o.check.code})" for o in mine.findings if o.check.verdict is Verdict.WARN)
-        looked = [f"{count:,} × {what}" if count > 1 else what for what, count in seen.items()]
-        around = (*beside.get(table.name, ()), *looked)
+        hanging = beside.get(table.name, ())
+        warned = [one for one in mine.findings if one.check.verdict is Verdict.WARN]
+        untold = [one for one in warned if not any(one.check.code in what for what in hanging)]
+        seen = Counter(f"{one.rule.title} ({one.check.code})" for one in untold)
+        around = (*hanging, *(f"{count:,} × {what}" if count > 1 else what for what, count in seen.items()))
         out.append(Becoming(size, target, changed, around, tuple(decided), _accepted(accepted), tuple(broken), mine))
     return sorted(out, key=lambda one: one.order)
 
@@ -99,7 +101,9 @@ def _accepted(losses: Mapping[tuple[str, object], list[str]]) -> tuple[str, ...]
 def _columns(bench: Workbench, fitted: Fitted | None, table: str) -> tuple[str, Mapping[Change, int]]:
     """Where the rows go, and how many columns change in which way."""
     if not isinstance(bench.origin, ServerOrigin):
-        made = bench.conversion.table(table)
+        made = next((one for one in bench.conversion.tables if one.name.lower() == table.lower()), None)
+        if made is None:
+            return "not made", {}
         changes = [(c.source_type, c.target_type, c.code) for c in made.columns if c.code]
         return made.name, Counter(_change(*change) for change in changes)
     source = next(one for one in source_of(bench.origin.catalog).tables if one.captured == table)
