@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
+import subprocess
 import traceback
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
-from helpers.records import PARAMS, Desk, notebook
+from helpers.records import PAPERMILL, PARAMS, Desk, notebook
 
 from towpath.errors import WrongUse
+from towpath.local import Runtime
 from towpath.local.postgresql import Postgresql
 from towpath.local.redis import RedisServer
 from towpath.plan.params import params_from
@@ -220,3 +225,33 @@ def test_no_kernel_starts_with_a_secret_among_its_parameters(tmp_path: Path) -> 
     assert "source_database: the value is not allowed" in said
     assert "CANARY" not in said
     assert list((desk.folder / "out").iterdir()) == []
+
+
+def test_a_copy_that_papermill_writes_to_a_bucket_holds_no_canary(
+    tmp_path: Path, runtime: Runtime, r2_client: Any, bucket: str
+) -> None:
+    """papermill's own way to s3://, into the real local R2: its keys in the environment are canaries themselves."""
+    desk = Desk(tmp_path / "desk")
+    keys = {"AWS_ACCESS_KEY_ID": runtime.access_key.reveal(), "AWS_SECRET_ACCESS_KEY": runtime.secret_key.reveal()}
+    settings = {"BOTO3_ENDPOINT_URL": runtime.s3, "AWS_DEFAULT_REGION": "auto"}
+    settings |= {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "CANARY_TOKEN": CANARIES["environment"]}
+    made = notebook("import os\nprint(os.environ['AWS_SECRET_ACCESS_KEY'], os.environ['CANARY_TOKEN'])", "1 / 0")
+    (desk.folder / "in.ipynb").write_text(nbformat.writes(made), encoding="utf-8")
+    done = subprocess.run(
+        [PAPERMILL, "in.ipynb", f"s3://{bucket}/records/01.ipynb", "-f", "params.yaml", "--no-progress-bar"],
+        cwd=desk.folder,
+        env={**os.environ, "TOWPATH_ROOT": str(desk.folder), **keys, **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    said = done.stdout + done.stderr
+    assert "ZeroDivisionError" in said
+    copy = r2_client.get_object(Bucket=bucket, Key="records/01.ipynb")["Body"].read().decode()
+    assert "[secret env:CANARY_TOKEN]" in copy
+    for canary in (*keys.values(), CANARIES["environment"]):
+        assert canary not in copy
+        assert canary not in said
+    assert "ZeroDivisionError" in copy
