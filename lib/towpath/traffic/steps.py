@@ -1,6 +1,6 @@
 """The steps of the cutover and of the way back, as data: what each needs, what it makes, what must be fresh for it.
 
-06-cutover and 07-roll-back walk through these tuples by `look`, and tests/cutover_model explores every order in which
+What moves traffic walks through these tuples by `look`, and tests/cutover_model explores every order in which
 they, the clients, the gateway's isolates and accidents can come: one table, so that what was explored is what runs.
 
 A *fact* is something that can be asked of the world, with the values of FACTS.  A step
