@@ -43,6 +43,8 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             raise _closed(folder, name, f"says {result.verdict}{reason}, not PASS", step)
         if result.plan != plan.hash:
             raise _closed(folder, name, f"ran under plan {result.plan[:12]}…", f"run {before} again")
+        if (folder.path / f"{result.stem}.partial.ipynb").is_file():
+            raise _closed(folder, name, f"says {result.verdict}, but its runner was killed", f"run {before} again")
         if is_unsealed(folder, result):
             step = f"towpath seal {folder.run_id} --phase {before}"
             raise _closed(folder, name, "was stepped by hand and is not sealed", step)

@@ -7,6 +7,7 @@ people, also across machines that share the folder.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import os
 import socket
@@ -26,9 +27,13 @@ class Lock:
         self.path = folder / NAME
         self.stale = ""  # who held it before and ended without releasing it
         self._file: IO[str] | None = None
+        self._since = ""
 
     def take(self, purpose: str) -> None:
-        """Take the lock.  Raises WrongUse naming the holder when somebody has it."""
+        """Take the lock, or say of the one that is held what it is held for now.
+
+        Raises WrongUse naming the holder when somebody else has it.
+        """
         if self._file is not None:
             self._write(self._file, purpose)
             return
@@ -61,9 +66,12 @@ class Lock:
             self._file.truncate(0)
             self._file.close()
             self._file = None
+            self._since = ""
 
     def _write(self, file: IO[str], purpose: str) -> None:
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now(), "for": purpose}
+        self._since = self._since or now()
+        who = {"pid": os.getpid(), "user": _user(), "host": socket.gethostname()}
+        holder = {**who, "since": self._since, "for": purpose}
         file.seek(0)
         file.truncate(0)
         file.write(json.dumps(holder))
@@ -88,4 +96,14 @@ def _holder(file: IO[str]) -> dict[str, object]:
 def _said(holder: dict[str, object]) -> str:
     if not holder:
         return "another process"
-    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')} for {holder.get('for')}"
+    user = f" of {holder['user']}" if holder.get("user") else ""
+    where = f"process {holder.get('pid')}{user} on {holder.get('host')}"
+    return f"{where} since {holder.get('since')} for {holder.get('for')}"
+
+
+def _user() -> str:
+    """Who runs this process, "" where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -105,7 +105,7 @@ def read_overview(folder: Path) -> Overview:
     not_run = tuple(phase for phase in expected if phase not in last)
     if not expected:
         problems.append("run.json names no phases: it cannot be said whether all have run")
-    stale = _disagreements(newest, str(head.get("plan", "")))
+    stale = _disagreements(newest, str(head.get("plan", "")), [one.stem for one in attempts])
     problems += stale
     verdict, sentence = _over_all(newest, not_run, problems)
     names = folder.resolve().parts
@@ -147,7 +147,8 @@ def _over_all(newest: Sequence[Attempt], not_run: Sequence[str], problems: Seque
     return Verdict.PASS, f"All {total} phases passed, with {count:,} checks."
 
 
-def _disagreements(newest: Sequence[Attempt], plan: str) -> list[str]:
+def _disagreements(newest: Sequence[Attempt], plan: str, order: Sequence[str]) -> list[str]:
+    """What does not fit together; which attempt is older says the order in which they were opened, and no clock."""
     problems: list[str] = []
     results = [a.result for a in newest if a.result is not None]
     for result in results:
@@ -160,7 +161,7 @@ def _disagreements(newest: Sequence[Attempt], plan: str) -> list[str]:
     for before, after in itertools.pairwise(results):
         if before.phase in PROOFS and before.verdict is Verdict.PASS:
             continue  # nothing was changed: what came after it stands
-        if before.ended and after.started < before.ended:
+        if order.index(after.stem) < order.index(before.stem):
             problems.append(f"{after.stem} is older than {before.stem}, which it builds on")
     return problems
 

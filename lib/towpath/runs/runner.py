@@ -49,7 +49,8 @@ def run_system(order: Order, out: IO[str] | None = None, keeper: Keeper | None =
     for phase in phases:
         check_parameters(root, notebook_path(root, phase))
     lock = Lock(environment_folder(root, plan.system, plan.environment))
-    lock.take(f"towpath run {plan.system} --env {plan.environment}")
+    purpose = f"towpath run {plan.system} --env {plan.environment}"
+    lock.take(purpose)
     interruptions = Interruptions()
     try:
         whole = not order.phases and not order.start and not plan.params.run_id
@@ -65,6 +66,7 @@ def run_system(order: Order, out: IO[str] | None = None, keeper: Keeper | None =
         code = PASS
         with interruptions.caught():
             for phase in phases:
+                lock.take(f"{purpose}, now {phase}")
                 code = _phase(root, plan, folder, phase, approval, signer, interruptions, terminal)
                 if keeper is not None:
                     terminal.line(keeper.keep(folder))

@@ -159,7 +159,7 @@ def seal_attempt(
     previous, since = "", 0.0
     if before:
         last = folder.path / f"{before[-1]}{ENDING}"
-        previous, since = digest(last)[0], last.stat().st_mtime
+        previous, since = digest(last)[0], 0.0 if _clock_went_back(folder, before[-1], result) else last.stat().st_mtime
     subjects = _touched(folder, result, merged(readable_seals(folder)), since)
     public = signer.public if signer else None
     predicate = phase_predicate(root, plan, result, previous=previous, sealed=now(), signer=public, approvals=approvals)
@@ -171,6 +171,14 @@ def seal_attempt(
     write_bytes(path, envelope.text.encode())  # base64: scrubbing it would break it, and the payload is redacted
     write_bytes(folder.path / LIST, list_of(folder))
     return path
+
+
+def _clock_went_back(folder: RunFolder, last: str, result: PhaseResult) -> bool:
+    """True when the attempt began before the last seal was made: no time tells any more what is new."""
+    try:
+        return result.started < str(read_seal(folder.path, last).predicate.get("sealed", ""))
+    except BadInput:
+        return True
 
 
 def list_of(folder: RunFolder) -> bytes:

@@ -66,7 +66,7 @@ def verify_run(
             continue
         checks += _result(folder, digests, plan, result, name)
         noted = max(noted, (result.journal_entries, result.journal_hash))
-    checks += _strangers(folder, attempts)
+    checks += _strangers(folder, attempts, named)
     checks += _journal(folder.path, noted)
     for problem in read_overview(folder.path).stale:
         checks.append(_check("the run", "each attempt newer than those it builds on", f"{STALE}: {problem}", False))
@@ -132,14 +132,15 @@ def _result(folder: RunFolder, digests: Digests, plan: str, result: PhaseResult,
         yield _check(artefact.path, f"{artefact.bytes} bytes, sha256 {artefact.sha256[:12]}…", found, is_same)
 
 
-def _strangers(folder: RunFolder, attempts: list[tuple[str, int]]) -> Iterator[Check]:
-    """Results that run.json does not know, and notebooks that were cut."""
+def _strangers(folder: RunFolder, attempts: list[tuple[str, int]], named: set[str]) -> Iterator[Check]:
+    """Results that run.json does not know, and notebooks that were cut and that no later attempt has sealed."""
     known = {f"{stem(phase, attempt)}.result.json" for phase, attempt in attempts}
     for path in sorted(folder.path.glob("*.result.json")):
         if path.name not in known:
             yield _check(path.name, "named by run.json", "not named", False)
     for path in sorted(folder.path.glob("*.partial.ipynb")):
-        yield _check(path.name, "no notebook that was cut", CUT, False)
+        if path.name not in named:
+            yield _check(path.name, "no notebook that was cut", CUT, False)
 
 
 def _journal(folder: Path, noted: tuple[int, str]) -> Iterator[Check]:
