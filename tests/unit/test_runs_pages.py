@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from towpath.errors import BadInput
 from towpath.runs.journal import Journal
 from towpath.runs.overview import read_overview
 from towpath.runs.pages import render_index, render_phase
-from towpath.runs.rendering import TEMPLATES
+from towpath.runs.rendering import TEMPLATES, thinner
 from towpath.runs.results import Artefact, result_path
+from towpath.runs.review import needs_of
+from towpath.runs.standing import Standing
 
 HOSTILE = "</td><script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>&"
 FAILED = Check("TB410", "tables", "users", "28 rows", "27 rows", Verdict.FAIL, "look at key 17", ("17",))
@@ -247,3 +250,35 @@ def contrast(one: str, two: str) -> float:
 
     high, low = sorted((luminance(one), luminance(two)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_styles_that_repeat_are_said_once_and_look_the_same() -> None:
+    style = "text-align:left;padding:.25em .6em"
+    cells = f'<td style="{style}">1</td><td colspan="2" style="{style}">2</td><td style="{style}" class="a">3</td>'
+    page = f"<style>p {{}}</style>{cells}"
+    odd = '<b style="background:url(data:image/png;base64,AA==)">4</b>' * 2
+    thin = thinner(page + odd)
+    assert '<td class="y0">1</td><td colspan="2" class="y0">2</td>' in thin
+    assert f'<td style="{style}" class="a">3</td>' in thin
+    assert ".y0{text-align:left!important;padding:.25em .6em!important}</style>" in thin
+    assert odd in thin
+
+
+@pytest.mark.parametrize(
+    ("environment", "approved", "said"),
+    [
+        ("staging", (), "02-schema needs 1 approval, 0 given: towpath approve 20260131T081500Z-1a2b --as NAME"),
+        ("staging", (("ana", "SHA256:x", "2026", "stands"),), ""),
+        ("staging", (("ana", "SHA256:x", "2026", "void: 01-inventory ran since"),), "the approval of ana is void"),
+        ("local", (), ""),
+    ],
+)
+def test_approvals_that_are_missing_or_void_need_a_decision(
+    tmp_path: Path, environment: str, approved: Any, said: str
+) -> None:
+    folder = run_folder(tmp_path, all_passed()[:2])
+    steps = [{"phase": phase, "approvers": int(phase == "02-schema")} for phase in PHASES]
+    (folder / "plan.json").write_text(json.dumps({"runbook": {"steps": steps}}))
+    view = replace(read_overview(folder), environment=environment)
+    lines = needs_of(folder, view, Standing((), approved, "")).lines
+    assert [line for line in lines if "approv" in line][:1] == ([said] if said else [])
