@@ -301,7 +301,7 @@ def test_the_readme_shows_what_make_demo_prints() -> None:
     assert re.search(rf"^{re.escape(book.title)}: local, run \d{{8}}T\d{{6}}Z-[0-9a-f]{{4}}$", shown, re.MULTILINE)
 
 
-def test_the_seven_phases_are_those_of_the_notebooks() -> None:
+def test_the_phases_are_those_of_the_notebooks() -> None:
     listed = [row[0].strip("`") for row in markdown.rows(markdown.text(ROOT / "README.md"), "phase")]
     assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
