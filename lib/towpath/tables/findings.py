@@ -140,7 +140,7 @@ def _column(table: Table, column: Column, census: ColumnProfile, time_zone: str)
             "TB215", census.replaced_texts, f"{counted(census.replaced_texts, 'text')} with U+FFFD inside", "replaced"
         )
     if census.json_numbers:
-        what = f"{counted(census.json_numbers, 'document')} with a number of more than 15 digits"
+        what = f"{counted(census.json_numbers, 'document')} with a number that a double rounds"
         yield found("TB218", census.json_numbers, what, "json")
     if census.beyond_int64:
         what = f"{counted(census.beyond_int64, 'number')} beyond 64 bits, stored as a real"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 import apsw
 
@@ -26,15 +27,23 @@ UUIDS = {  # form -> SQL condition over a value of 32 or 36 hexadecimal digits a
     "without dashes": "length({0}) = 32 AND {0} COLLATE BINARY = lower({0})",
     "in capitals": "{0} COLLATE BINARY <> lower({0})",
 }
-_LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15,}")  # as towpath.postgresql.findings has it
+_LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15,}(?:[eE][-+]?[0-9]+)?")
 _AS_ZEROS = bytes.maketrans(b"123456789.", b"0" * 10)
 _SIXTEEN = b"0" * 16
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def long_number(document: bytes) -> bool:
-    """Whether a JSON document holds a number of more than 15 digits, outside of its strings."""
-    return digits_in(document) and bool(_LONG_NUMBER.search(_STRING.sub(b'""', document)))
+    """Whether a JSON document holds a number, outside of its strings, that a double gives back as another one."""
+    return digits_in(document) and any(map(_rounded, _LONG_NUMBER.findall(_STRING.sub(b'""', document))))
+
+
+def _rounded(number: bytes) -> bool:
+    text = number.decode()
+    try:
+        return Decimal(text) != Decimal(repr(float(text)))
+    except (ValueError, InvalidOperation):
+        return False  # no number: 1.2.3
 
 
 def digits_in(texts: bytes) -> bool:
