@@ -115,7 +115,7 @@ def nbval(project: Project, notebooks: Sequence[Path]) -> dict[str, dict[int, st
     assert report.is_file(), done.text
     out: dict[str, dict[int, str]] = {path.stem: {} for path in notebooks}
     for case in ET.parse(report).iter("testcase"):
-        name = re.search(r"(0\d-\w+)", str(case.get("classname")) + str(case.get("name")))
+        name = re.search(r"(0\d-[a-z]+(?:-[a-z]+)*)", str(case.get("classname")) + str(case.get("name")))
         number = re.search(r"Cell (\d+)", str(case.get("name")))
         assert name, ET.tostring(case)
         assert number, ET.tostring(case)
