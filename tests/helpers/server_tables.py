@@ -172,7 +172,8 @@ class Maker:
 
     def array(self, depth: int) -> Kind:
         element = self._sent(depth - 1, "json", "array")
-        while element.declared.endswith("[]"):  # no type of its own: one more dimension
+        # an array of arrays is one more dimension; elements of box[] alone stand between semicolons
+        while element.declared.endswith("[]") or element.name == "box":
             element = self._sent(depth - 1, "json", "array")
         one = st.none() | element.values
         flat, low = st.lists(one, max_size=4), st.integers(-3, 3)
