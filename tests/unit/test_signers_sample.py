@@ -44,8 +44,10 @@ def test_the_params_and_the_runbook_send_their_reader_to_the_list(sample: Path) 
         assert f"params/{system}/{FILE}" in said
         assert "TOWPATH_SIGNING_KEY" in said
     runbook = (ROOT / "runbooks" / system / "runbook.md").read_text(encoding="utf-8")
-    for word in (f"params/{system}/{FILE}.example", "TOWPATH_SIGNING_KEY", "towpath approve <run>", "towpath verify <run>"):
+    for word in (f"params/{system}/{FILE}.example", "TOWPATH_SIGNING_KEY"):
         assert word in runbook, word
+    for command in ("towpath approve <run>", "towpath verify <run>"):
+        assert command in runbook, command
 
 
 def test_a_phase_that_needs_approvers_says_that_the_list_is_missing(toy: Any) -> None:
