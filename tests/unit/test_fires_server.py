@@ -68,6 +68,14 @@ def another(made: Any, **changes: Any) -> Any:
     return replace(made, tables=(replace(made.tables[0], **changes),))
 
 
+@fires("PG327")
+def test_what_d1_cannot_have(postgresql_server: Postgresql, postgresql_url: str) -> Iterable[str]:
+    made = convert(catalog(postgresql_server, postgresql_url, f"CREATE TABLE t ({K}, a text CHECK (a ~ '^x'))"))
+    (found,) = made.left_behind()
+    assert (found.object, found.count, found.samples) == ("table constraint", 1, ("t_a_check on public.t",))
+    return [found.code]
+
+
 @fires("PG324")
 def test_a_statement_that_d1_refuses(postgresql_server: Postgresql, postgresql_url: str) -> Iterable[str]:
     held = catalog(postgresql_server, postgresql_url, f"CREATE TABLE t ({K})")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from towpath.checks import Finding
+from towpath.checks import Finding, Severity
 from towpath.postgresql.catalog import Catalog
+from towpath.postgresql.rules import RULES
 
 KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
+SAMPLES = 5  # names in one finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,17 @@ class Generated:
         following = {sequence.qualified: sequence.next_value for sequence in catalog.sequences}
         named = ((table.name, following.get(table.autoincrement)) for table in self.tables)
         return {name: value - 1 for name, value in named if value is not None}
+
+    def left_behind(self) -> list[Finding]:
+        """PG327: what is dropped and did something, kind by kind, so that its owner can accept it by its number."""
+        kinds: dict[str, list[str]] = {}
+        for account in self.accounts:
+            if account.outcome == DROPPED and any(RULES[code].severity is not Severity.NOTE for code in account.codes):
+                kinds.setdefault(account.kind, []).append(account.name)
+        return [
+            Finding("PG327", kind, len(names), f"{len(names):,} × {kind} stay behind", tuple(names[:SAMPLES]))
+            for kind, names in sorted(kinds.items())
+        ]
 
     def findings(self) -> list[Finding]:
         """The changes as findings PG3xx, for the result table: columns first, then every other object."""

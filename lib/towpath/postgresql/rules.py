@@ -139,6 +139,15 @@ _CHANGES = (
     _rule("PG322", WARN, "UNIQUE that D1 cannot have", "let the new application check it"),
     _rule("PG323", NOTE, "comments and grants are left out", "nothing: D1 has neither"),
     _rule("PG324", REFUSE, "statement of the conversion runs under D1's rules", "open an issue with the declaration"),
+    _rule(
+        "PG327",
+        DECIDE,
+        "objects that D1 cannot have, kind by kind",
+        "let the new application do what they did, and have their owner accept their number",
+        "leave",
+        "leave",
+        "what the objects of this kind did: nothing on the target does it",
+    ),
     _rule("PG326", WARN, "view written in SQLite's words", "compare its results: only that it compiles is proved"),
     _rule("PG325", REFUSE, "every object of the database is accounted for", "open an issue with the object's name"),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from towpath.checks import Check, Progress, Severity, Verdict
+from towpath.checks import Check, Finding, Progress, Severity, Verdict
 from towpath.errors import BadInput
 from towpath.fitting.account import fit, same_names
 from towpath.fitting.adopt import Migrations, adopted, read_migrations
@@ -84,6 +84,11 @@ class ServerFit:
         found = self.generated.accounts
         return tuple(Account(a.kind, a.name, a.outcome, a.codes, a.reason, a.before, a.after) for a in found)
 
+    @property
+    def left_behind(self) -> list[Finding]:
+        """What of the server D1 cannot have; of an adopted schema nothing is asked (FT120 reports it)."""
+        return self.generated.left_behind() if self.generated else []
+
     def judge(self, captured: Path, report: Progress) -> None:
         """Every column accounted for; what is lost; and every row that the target would refuse.  Counts rows."""
         run, fitted = self.bench.run, self.fitted
@@ -100,7 +105,7 @@ class ServerFit:
             told = f"{sum(finding.count for finding in broken):,} rows do" if broken else "none does"
             run.check("FT300", "tables", "rows", none, told, not broken, "see the rows that FT301 to FT306 name")
         if self.generated is not None:
-            run.judge(self.generated.findings(), POSTGRESQL, ["PG3"])
+            run.judge([*self.generated.findings(), *self.left_behind], POSTGRESQL, ["PG3"])
             run.add(prove(self.generated, self.catalog))
         else:
             run.add(self._beside())

@@ -177,9 +177,9 @@ class ServerOrigin:
         return [found for column in columns for found in read_from(column, rules)]
 
     def judge(self, orphans: Sequence[Orphans]) -> None:  # noqa: ARG002 - PostgreSQL enforces its foreign keys
-        """What the server declares and holds that D1 cannot; sizes and numbers by the census of the capture."""
+        """What the server declares and holds that D1 cannot, and what stays behind; sizes by the capture's census."""
         bench = self.bench
-        bench.run.judge(self._findings, POSTGRESQL)
+        bench.run.judge([*self._findings, *self.fit.left_behind], POSTGRESQL)
         values = find(self.schema, bench.profile, (), bench.limits)
         bench.run.judge([f for f in values if f.code in VALUES], table_rules.RULES, VALUES)
 
