@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -81,15 +82,62 @@ def test_a_shortened_journal_is_found_by_what_the_record_noted(path: Path) -> No
     assert journal.verify(path, noted) == []
 
 
-def test_a_cut_last_line_is_reported_and_the_next_attempt_goes_on(path: Path) -> None:
+def test_a_cut_last_line_is_reported_and_the_next_attempt_names_it_and_goes_on(path: Path) -> None:
     entries = fill(path)
     path.write_bytes(path.read_bytes()[:-40])
+    cut = path.read_bytes().splitlines()[3]
     assert journal.verify(path) == ["journal.jsonl line 4: is cut: the kernel was killed while it wrote"]
     (after,) = fill(path, 1, attempt=2)
     assert after["previous"] == entries[2]["hash"]
-    (problem,) = journal.verify(path)
-    assert problem.startswith("journal.jsonl line 4: is no journal entry: the kernel was killed while it wrote")
+    assert after["torn"] == hashlib.sha256(cut).hexdigest()
+    assert journal.verify(path) == []
+    assert journal.cuts(path) == [
+        "journal.jsonl line 5: the line before it is cut: the kernel was killed while it wrote; the journal goes on"
+    ]
     assert [entry["attempt"] for entry in journal.read(path)] == [1, 1, 1, 2]
+    (next_one,) = fill(path, 1, attempt=3)
+    assert "torn" not in next_one
+    assert cut in path.read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", b"{", b'{"time"', b'{"time"\n{"ti', b'{"time"\n', b"\xff\xfe\n\n"])
+@pytest.mark.parametrize("before", [0, 3])
+def test_whatever_a_kill_leaves_the_chain_goes_on_and_what_was_left_cannot_be_changed(
+    path: Path, before: int, left: bytes
+) -> None:
+    path.parent.mkdir(exist_ok=True)
+    fill(path, before)
+    with path.open("ab") as file:
+        file.write(left)
+    fill(path, 2, attempt=2)
+    assert journal.verify(path) == []
+    assert len(journal.cuts(path)) == bool(left)
+    whole = path.read_bytes()
+    start = whole.index(left) if before == 0 else len(b"".join(whole.splitlines(keepends=True)[:before]))
+    for place in range(start, start + len(left)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert journal.verify(path), place
+        path.write_bytes(whole[:place] + whole[place + 1 :])
+        assert journal.verify(path), place
+
+
+def test_a_whole_line_without_its_end_is_followed(path: Path) -> None:
+    entries = fill(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    (after,) = fill(path, 1, attempt=2)
+    assert (after["previous"], journal.verify(path), journal.cuts(path)) == (entries[3]["hash"], [], [])
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_line_that_was_made_unreadable_is_not_taken_for_one_that_a_kill_cut(path: Path, place: int) -> None:
+    """In the middle its next line does not name it; at the end the record noted that it was whole."""
+    fill(path)
+    noted = journal.head(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[place] = lines[place][:50] + b"\n"
+    path.write_bytes(b"".join(lines))
+    fill(path, 1, attempt=2)
+    assert journal.verify(path, noted)
 
 
 def test_a_missing_journal_is_a_problem_and_an_empty_one_starts_anew(path: Path) -> None:

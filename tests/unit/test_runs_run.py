@@ -352,7 +352,7 @@ def test_two_processes_cannot_work_on_one_environment(toy: Any) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(WrongUse, match=f"RN003 .*process {holder.pid} on .* for a test"):
+        with pytest.raises(WrongUse, match=f"RN003 .*process {holder.pid} of .* on .* for a test"):
             open_run("01-inventory", toy.params())
         assert not list_runs(toy.root)
         holder.kill()

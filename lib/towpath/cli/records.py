@@ -15,6 +15,7 @@ from towpath.errors import CHECKS_FAILED, BadInput, WrongUse
 from towpath.places.address import S3
 from towpath.plan.root import inside, project_root
 from towpath.runs.folder import RunFolder, list_runs
+from towpath.runs.overview import read_attempt
 from towpath.runs.verification import verify_run
 from towpath.signing.keys import load_public
 from towpath.signing.signers import FILE
@@ -47,11 +48,9 @@ def status(
             typer.echo(f"{mark} {folder.system} {folder.environment} {folder.run_id}  {error.what}")
             continue
         for phase, attempt in attempts:
-            try:
-                result = folder.result(phase, attempt)
-                line = f"{result.stem:<16}{result.verdict!s:<11}{result.ended or 'not ended':<25}{result.error}"
-            except BadInput as error:
-                line = f"{phase}.{attempt}  {error.what}"
+            one = read_attempt(folder.path, phase, attempt)
+            ended = (one.result and one.result.ended) or "not ended"
+            line = f"{one.stem:<16}{one.verdict!s:<11}{ended:<25}{one.reason}"
             typer.echo(f"    {line.rstrip()}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from towpath.checks import Check, Verdict
 from towpath.errors import BadInput
-from towpath.runs.files import digest
+from towpath.runs.files import TEMPORARY, digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import stem
 from towpath.runs.seal import ENDING, GROWING, LIST, Seal, files_of, list_of, merged, read_seal, sealed
@@ -21,6 +21,8 @@ from towpath.signing.keys import PublicKey
 
 WHOLE, SIGNED = "RN007", "RN008"
 NOT_SEALED = "not sealed"
+UNLISTED = "the runner was killed before it listed the newest seal"
+LEFT = "left behind: the runner was killed while it wrote"
 _RESTORE = "restore the file from where the record is kept, or run the phase again"
 
 
@@ -68,8 +70,13 @@ def check_seals(
         yield from _one(folder, seal, previous, key)
         seals.append(seal)
         previous = seal.digest
-    if not _same(folder.path / LIST, list_of(folder)):
-        yield _found(LIST, "the digests of all seals", "changed: it does not name the seals that lie here")
+    if not _same(folder.path / LIST, listed := list_of(folder)):
+        without_last = b"".join(listed.splitlines(keepends=True)[:-1])
+        is_behind = _same(folder.path / LIST, without_last) or not (without_last or (folder.path / LIST).exists())
+        found = (
+            f"{UNLISTED}; the next attempt does" if is_behind else "changed: it does not name the seals that lie here"
+        )
+        yield _found(LIST, "the digests of all seals", found)
     digests_said = {**merged(seals), **(later or {})}
     unsealed = [
         one
@@ -134,7 +141,10 @@ def _files(folder: RunFolder, digests: Digests, said: Mapping[str, str], *, is_o
     known = {f"{name}{ENDING}" for name in sealed(folder)}
     strange += sorted(path.name for path in folder.path.glob(f"*{ENDING}") if path.name not in known)
     for name in strange:
-        yield _found(name, "named by a seal", "added: no seal names it")
+        is_left = TEMPORARY.search(name)
+        yield _found(
+            name, "named by a seal", f"{LEFT}; the next seal names it" if is_left else "added: no seal names it"
+        )
 
 
 def _identity(folder: RunFolder) -> dict[str, str]:

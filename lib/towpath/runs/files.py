@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from towpath.errors import BadInput, CannotFinish
 from towpath.secrets import scrub
 
 PIECE = 1 << 20  # bytes
+TEMPORARY = re.compile(r"(^|/)\.[^/]+\.[0-9a-f]{8}\.tmp$")  # what a kill leaves of a file that was being written
 
 
 def write_text(path: Path, text: str) -> None:

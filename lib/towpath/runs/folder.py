@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from towpath.errors import BadInput, CannotFinish, WrongUse
 from towpath.plan.params import NAME, RUN_ID
 from towpath.plan.plan import Plan
 from towpath.runs.files import read_json, write_json, write_text
-from towpath.runs.results import PhaseResult, now, read_result, result_path, write_result
+from towpath.runs.results import PARTIAL, PhaseResult, now, read_result, result_path, write_result
 
 FORMAT = 1
+KILLED = "its process was killed when it had just begun"
 
 
 def new_run_id() -> str:
@@ -123,14 +124,22 @@ class RunFolder:
     def begin(self, plan: Plan, phase: str, approval: str = "") -> PhaseResult:
         """Open the next attempt at a phase: its result is written INCOMPLETE before anything runs."""
         head = self.head
+        entries = list(head["attempts"])
         attempt = 1 + max((n for name, n in self.attempts() if name == phase), default=0)
         while True:  # never take the name of a result that is already there
             try:
                 os.close(os.open(result_path(self.path, phase, attempt), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
                 break
             except FileExistsError:
+                entries += self._left(plan, phase, attempt)
                 attempt += 1
-        result = PhaseResult(
+        result = self._opened(plan, phase, attempt, approval)
+        write_result(self.path, result)
+        write_json(self.path / "run.json", {**head, "attempts": [*entries, _entry(result)]})
+        return result
+
+    def _opened(self, plan: Plan, phase: str, attempt: int, approval: str = "") -> PhaseResult:
+        return PhaseResult(
             system=self.system,
             environment=self.environment,
             run=self.run_id,
@@ -140,10 +149,20 @@ class RunFolder:
             started=now(),
             approval=approval,
         )
-        write_result(self.path, result)
-        entry = {"phase": phase, "attempt": attempt, "started": result.started}
-        write_json(self.path / "run.json", {**head, "attempts": [*head["attempts"], entry]})
-        return result
+
+    def _left(self, plan: Plan, phase: str, attempt: int) -> list[dict[str, Any]]:
+        """What run.json must say of a result that a kill kept it from naming; nothing of one that says more."""
+        path = result_path(self.path, phase, attempt)
+        result = self._opened(plan, phase, attempt)
+        if path.stat().st_size:
+            try:
+                result = read_result(path)
+            except BadInput:
+                return []
+            if result.verdict is not Verdict.INCOMPLETE or result.ended or result.checks:
+                return []
+        write_result(self.path, replace(result, error=KILLED))
+        return [_entry(result)]
 
     def inside(self, relative: str) -> Path:
         """A path in the run folder.  Raises WrongUse when it would lead out of it."""
@@ -153,10 +172,16 @@ class RunFolder:
         return self.path / relative
 
     def is_finished(self) -> bool:
-        """True when the last phase of the runbook is PASS."""
+        """True when the last phase of the runbook is PASS, and was not cut after it said so."""
         phases = self.head.get("phases") or []
         last = self.newest(str(phases[-1])) if phases else None
-        return last is not None and last.verdict is Verdict.PASS
+        if last is None or (self.path / f"{last.stem}{PARTIAL}").is_file():
+            return False
+        return last.verdict is Verdict.PASS
+
+
+def _entry(result: PhaseResult) -> dict[str, Any]:
+    return {"phase": result.phase, "attempt": result.attempt, "started": result.started}
 
 
 def list_runs(root: Path, system: str = "", environment: str = "") -> list[RunFolder]:

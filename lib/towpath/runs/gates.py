@@ -8,7 +8,7 @@ from towpath.plan.plan import Plan
 from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.prepared import is_unsealed
-from towpath.runs.results import PROOFS, PhaseResult
+from towpath.runs.results import PARTIAL, PROOFS, PhaseResult, result_path
 from towpath.runs.seal import ENDING, merged, readable_seals
 
 
@@ -43,8 +43,11 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             raise _closed(folder, name, f"says {result.verdict}{reason}, not PASS", step)
         if result.plan != plan.hash:
             raise _closed(folder, name, f"ran under plan {result.plan[:12]}…", f"run {before} again")
-        if (folder.path / f"{result.stem}.partial.ipynb").is_file():
+        if (folder.path / f"{result.stem}{PARTIAL}").is_file():
             raise _closed(folder, name, f"says {result.verdict}, but its runner was killed", f"run {before} again")
+        if (later := result_path(folder.path, before, result.attempt + 1)).exists():
+            what = "is there and run.json does not name it: its process was killed when it had just begun"
+            raise _closed(folder, later.name, what, f"run {before} again")
         if is_unsealed(folder, result):
             step = f"towpath seal {folder.run_id} --phase {before}"
             raise _closed(folder, name, "was stepped by hand and is not sealed", step)

@@ -2,7 +2,8 @@
 
 An edit, a removed or an added line in the middle is found by `verify`.  The chain alone cannot tell that lines at its
 end were removed; `head` gives what a record notes to tell that too.  A line is appended, flushed and synced at once, so
-that a killed kernel leaves at most one line that is cut; the next attempt goes on after it.
+that a killed kernel leaves at most one line that is cut.  It stays where it is; the next line follows the last whole
+one and names what was cut by its SHA-256, in `torn`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from towpath.runs.redaction import redact
 
 START = "0" * 64  # the previous hash of the first line
 KEYS = ("time", "phase", "attempt", "count", "cell", "source_sha256", "success", "error", "seconds", "previous", "hash")
+TORN = "torn"  # a further key of a line that follows something cut
+CUT = "is cut: the kernel was killed while it wrote"
 LONGEST_LINE = 1 << 16  # bytes; an entry has about 500
 LONGEST_ERROR = 300  # characters
 
@@ -41,7 +44,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # JupyterLab and a run may write to the same journal
-            previous, is_cut = _last(file)
+            previous, torn, is_open = _last(file)
             entry: dict[str, Any] = {
                 "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 "phase": self.phase,
@@ -54,9 +57,11 @@ class Journal:
                 "seconds": round(seconds, 3),
                 "previous": previous,
             }
+            if torn is not None:
+                entry[TORN] = torn
             entry["hash"] = _hash(entry)
             line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
-            file.write((b"\n" if is_cut else b"") + line.encode("utf-8"))
+            file.write((b"\n" if is_open else b"") + line.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
         return entry
@@ -132,6 +137,7 @@ def verify(path: Path, expected: tuple[int, str] | None = None) -> list[str]:
     problems: list[str] = []
     hashes: list[str] = []
     previous = START
+    torn: list[bytes] = []  # since the last whole entry
     lines = data.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line and number == len(lines):
@@ -139,10 +145,16 @@ def verify(path: Path, expected: tuple[int, str] | None = None) -> list[str]:
         where = f"{path.name} line {number}"
         entry = _entry(line)
         if number == len(lines):
-            problems.append(f"{where}: is cut: the kernel was killed while it wrote")
+            problems.append(f"{where}: {CUT}")
         elif entry is None:
             problems.append(f"{where}: is no journal entry: the kernel was killed while it wrote, or it was changed")
+            torn.append(line)
         else:
+            if torn and entry.get(TORN) == _digest(torn):
+                del problems[-len(torn) :]
+            elif TORN in entry:
+                problems.append(f"{where}: names something cut before it that is not there")
+            torn = []
             if _hash(entry) != entry["hash"]:
                 problems.append(f"{where}: was changed: its hash does not fit its content")
             if entry["previous"] != previous:
@@ -154,6 +166,20 @@ def verify(path: Path, expected: tuple[int, str] | None = None) -> list[str]:
         if len(hashes) < count or hashes[count - 1] != last:
             problems.append(f"{path.name}: does not hold the {count} entries that the record was made with")
     return problems
+
+
+def cuts(path: Path) -> list[str]:
+    """Every place, in words, where a line was cut and the next one says so.  Raises OSError."""
+    lines = path.read_bytes().split(b"\n")
+    return [
+        f"{path.name} line {number}: the line before it {CUT}; the journal goes on"
+        for number, line in enumerate(lines, start=1)
+        if TORN in (_entry(line) or {})
+    ]
+
+
+def _digest(torn: list[bytes]) -> str:
+    return hashlib.sha256(b"\n".join(torn)).hexdigest()
 
 
 def _hash(entry: Mapping[str, Any]) -> str:
@@ -172,20 +198,22 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    return entry if isinstance(entry, dict) and set(entry) == set(KEYS) else None
+    return entry if isinstance(entry, dict) and set(entry) - {TORN} == set(KEYS) else None
 
 
-def _last(file: IO[bytes]) -> tuple[str, bool]:
-    """The hash of the last whole entry, and whether something cut follows it."""
+def _last(file: IO[bytes]) -> tuple[str, str | None, bool]:
+    """The hash of the last whole entry, the digest of what is cut after it, and whether the last line has no end."""
     size = file.seek(0, os.SEEK_END)
     reach = min(size, LONGEST_LINE)
     while True:
         file.seek(size - reach)
-        data = file.read(reach)
-        for line in reversed(data.split(b"\n")):
-            entry = _entry(line)
-            if entry is not None:
-                return str(entry["hash"]), not data.endswith(b"\n")
-        if reach == size:
-            return START, bool(data) and not data.endswith(b"\n")
+        lines = file.read(reach).split(b"\n")
+        whole = next((place for place in reversed(range(len(lines))) if _entry(lines[place])), None)
+        if whole is not None or reach == size:
+            break
         reach = min(size, reach * 4)
+    entry = _entry(lines[whole]) if whole is not None else None
+    rest = lines if whole is None else lines[whole + 1 :]
+    is_open = bool(size) and (not rest or rest[-1] != b"")
+    torn = rest if is_open else rest[:-1]
+    return str(entry["hash"]) if entry else START, _digest(torn) if torn else None, is_open

@@ -13,7 +13,7 @@ from pathlib import Path
 from towpath.checks import Check, Verdict, worst
 from towpath.errors import BadInput
 from towpath.runs.files import read_json
-from towpath.runs.results import PROOFS, Artefact, PhaseResult, read_result, result_path, stem
+from towpath.runs.results import PARTIAL, PROOFS, Artefact, PhaseResult, read_result, result_path, stem
 
 RESULT = ".result.json"
 
@@ -73,6 +73,9 @@ def read_attempt(folder: Path, phase: str, number: int) -> Attempt:
         return Attempt(phase, number, Verdict.INCOMPLETE, f"its result file is of {result.stem}", None)
     if result.verdict is Verdict.INCOMPLETE:
         reason = result.error or "it did not come to its end"
+        return Attempt(phase, number, Verdict.INCOMPLETE, reason, result)
+    if result.verdict in (Verdict.PASS, Verdict.DRY_RUN) and (folder / f"{result.stem}{PARTIAL}").is_file():
+        reason = f"the result says {result.verdict}, but its runner was killed before the notebook came to its end"
         return Attempt(phase, number, Verdict.INCOMPLETE, reason, result)
     computed = worst(result.checks)
     if computed is not result.verdict:

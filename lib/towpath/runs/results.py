@@ -18,6 +18,7 @@ from towpath.errors import BadInput
 from towpath.runs.files import digest, read_json, write_json
 
 FORMAT = 1
+PARTIAL = ".partial.ipynb"  # behind the stem: the notebook while it runs; it stays where the runner was killed
 PROOFS = frozenset({"05-validate"})  # phases that only read: repeating one makes nothing stale that came after it
 
 

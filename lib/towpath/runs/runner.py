@@ -21,7 +21,7 @@ from towpath.runs.lock import Lock
 from towpath.runs.notebooks import check_parameters, notebook_path
 from towpath.runs.prepared import give_up
 from towpath.runs.redaction import redact
-from towpath.runs.results import PhaseResult, now
+from towpath.runs.results import PARTIAL, PhaseResult, now
 from towpath.runs.run import RESERVED, approval_of, run_folder
 from towpath.runs.seal import signer_for
 from towpath.runs.starting import Order, admitted, load_order
@@ -124,7 +124,7 @@ def _phase(
         return error.exit_code
     give_up(folder, phase)
     result = folder.begin(plan, phase, approval)
-    partial = folder.path / f"{result.stem}.partial.ipynb"
+    partial = folder.path / f"{result.stem}{PARTIAL}"
     progress = Progress(folder.path / "log" / f"{result.stem}.progress.jsonl")
     progress.path.parent.mkdir(exist_ok=True)
     ended = execute(

@@ -12,18 +12,21 @@ from towpath.checks import Check, Verdict, worst
 from towpath.errors import BadInput, WrongUse
 from towpath.runs import journal
 from towpath.runs.approvals import Approval, approvals_of, void_because
-from towpath.runs.chain import NOT_SEALED, Digests, check_seals
+from towpath.runs.chain import LEFT, NOT_SEALED, UNLISTED, Digests, check_seals
 from towpath.runs.folder import RunFolder
 from towpath.runs.overview import read_overview
-from towpath.runs.results import PhaseResult, result_path, stem
+from towpath.runs.prepared import prepared_cells
+from towpath.runs.results import PARTIAL, PhaseResult, result_path, stem
 from towpath.runs.seal import readable_seals
 from towpath.signing.keys import PublicKey
 from towpath.signing.signers import is_signed_by
 
 CODE = "RN007"
 STALE, CUT = "stale", "the runner was killed while it ran"
+TAIL = "its last line"  # of the journal
+NOT_ENDED = "INCOMPLETE: it was killed, or it still runs"
 # What the next phases mend by running: an attempt that was killed, and attempts that do not fit one another any more.
-PASSING = (NOT_SEALED, STALE, CUT)
+PASSING = (NOT_SEALED, STALE, CUT, NOT_ENDED, TAIL, UNLISTED, LEFT)
 
 
 def verify_run(
@@ -65,6 +68,9 @@ def verify_run(
             checks.append(_check(name, "a result", error.what, False))
             continue
         checks += _result(folder, digests, plan, result, name)
+        if result.verdict is Verdict.INCOMPLETE and not result.ended and not prepared_cells(folder, phase, attempt):
+            verdict = Verdict.FAIL if (phase, attempt) == attempts[-1] else Verdict.WARN
+            checks.append(Check(CODE, "run", result.stem, "an attempt that ended", NOT_ENDED, verdict))
         noted = max(noted, (result.journal_entries, result.journal_hash))
     checks += _strangers(folder, attempts, named)
     checks += _journal(folder.path, noted)
@@ -138,7 +144,7 @@ def _strangers(folder: RunFolder, attempts: list[tuple[str, int]], named: set[st
     for path in sorted(folder.path.glob("*.result.json")):
         if path.name not in known:
             yield _check(path.name, "named by run.json", "not named", False)
-    for path in sorted(folder.path.glob("*.partial.ipynb")):
+    for path in sorted(folder.path.glob(f"*{PARTIAL}")):
         if path.name not in named:
             yield _check(path.name, "no notebook that was cut", CUT, False)
 
@@ -148,7 +154,13 @@ def _journal(folder: Path, noted: tuple[int, str]) -> Iterator[Check]:
     if path.is_file() or noted[0]:
         problems = journal.verify(path, noted)
         expected = f"an unbroken chain with the {noted[0]} entries that the results note"
-        yield _check("journal.jsonl", expected, "; ".join(problems) or "unbroken", not problems)
+        found = "; ".join(problems) or "unbroken"
+        if len(problems) == 1 and problems[0].endswith(journal.CUT):
+            found = f"{TAIL} {journal.CUT}; the next attempt notes it"
+        yield _check("journal.jsonl", expected, found, not problems)
+        if path.is_file():
+            for cut in journal.cuts(path):
+                yield Check(CODE, "run", "journal.jsonl", "no line that was cut", cut, Verdict.WARN)
 
 
 def _same(found: tuple[str, ...], expected: tuple[str, ...]) -> str:
