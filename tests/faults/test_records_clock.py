@@ -14,7 +14,7 @@ import pytest
 from towpath.checks import Verdict
 from towpath.cli.command import run_command
 from towpath.errors import WrongUse
-from towpath.runs import attempt, folder, prepared, results, run, seal
+from towpath.runs import attempt, folder, journal, prepared, results, run, seal
 from towpath.runs.folder import RunFolder
 from towpath.runs.overview import read_overview
 from towpath.runs.run import Run, open_run
@@ -107,6 +107,35 @@ def test_the_order_of_attempts_comes_from_the_record_and_not_from_the_clock(toy:
     with pytest.raises(WrongUse, match=r"02-schema.result.json: is older than 01-inventory.2"):
         open_run(THIRD, toy.params())
     assert read_overview(last.folder).stale == ("02-schema is older than 01-inventory.2, which it builds on",)
+
+
+def test_a_clock_that_goes_back_between_two_cells_changes_no_order_and_no_duration(
+    toy: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fake, in the kernel: what the record takes for the time of day is an hour earlier with every look."""
+    back = f"""import datetime
+from towpath.runs import attempt, journal
+class Back(datetime.datetime):
+    looks = 0
+    @classmethod
+    def now(cls, zone=None):
+        Back.looks += 1
+        return datetime.datetime(2026, 1, 31, 8, 15, tzinfo=zone) - datetime.timedelta(hours=Back.looks)
+journal.dt = type('Clock', (), {{'datetime': Back, 'UTC': datetime.UTC}})
+attempt.now = lambda: Back.now(datetime.UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+{OPEN.format(phase=FIRST)}"""
+    toy.notebook(FIRST, back, CHECK, CLOSE, "assert 0 < run.result.number('seconds') < 300")
+    toy.notebook(SECOND, OPEN.format(phase=SECOND), CHECK, CLOSE)
+    assert run_command(["run", "toy", "--env", "local", "--phase", FIRST, "--phase", SECOND]) == 0, capsys.readouterr()
+    made = current(toy)
+    lines = [line for line in journal.read(made.path / "journal.jsonl") if line["phase"] == FIRST]
+    assert [line["time"] for line in lines] == sorted((line["time"] for line in lines), reverse=True)
+    assert [line["cell"] for line in lines] == [f"cell-{n}" for n in range(len(lines))]
+    assert [line["previous"] for line in lines] == [journal.START, *(line["hash"] for line in lines[:-1])]
+    assert all(line["seconds"] >= 0 for line in lines)
+    first = toy.results()[FIRST]
+    assert first["ended"] < first["started"]
+    assert wrong(made) == []
 
 
 def test_a_file_that_a_later_attempt_changes_is_sealed_again_when_the_clock_went_back(toy: Any) -> None:

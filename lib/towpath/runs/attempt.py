@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shlex
+import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -49,8 +50,7 @@ class Run:
         self.root, self.plan, self.run_folder = root, plan, folder
         self._result, self._before, self._lock = result, before, lock
         self._required: list[str] = []
-        self._closed = False
-        self.approved = plan.approved
+        self._closed, self.approved, self._began = False, plan.approved, time.monotonic()
         if lock is not None and lock.stale:
             self.check("RN006", "run", "lock", "released", f"{lock.stale} ended without releasing it", True)
             self._result = replace(self._result, checks=tuple(replace(c, verdict=Verdict.WARN) for c in self.checks))
@@ -246,9 +246,8 @@ class Run:
         if self._closed:
             raise WrongUse("is closed", object=self._result.stem, next=f"open {self.phase} again for a new attempt")
         self._add_missing()
-        seconds = dt.datetime.fromisoformat(ended := now()) - dt.datetime.fromisoformat(self._result.started)
         verdict = worst(self.checks)
-        self._result = self._result.with_number("seconds", round(seconds.total_seconds(), 3), "s")
+        self._result = self._result.with_number("seconds", round(time.monotonic() - self._began, 3), "s")
         if (peak := peak_memory(os.getpid())) is not None:
             self._result = self._result.with_number("kernel_peak_memory", peak, "bytes")
         self._result = self._result.with_artefacts([write_table(self.folder, self._result)])
@@ -257,7 +256,7 @@ class Run:
         error = self._failed(failed) if verdict is Verdict.FAIL else None
         self._set(
             verdict=verdict,
-            ended=ended,
+            ended=now(),
             exit_code=CHECKS_FAILED if error else PASS,
             error=error_line(error) if error else "",
             journal_entries=entries,
