@@ -89,7 +89,8 @@ def test_a_write_that_is_repeated_by_hand_changes_nothing_and_says_so(desk: Desk
     ran = desk.project.phases("04-import", "05-validate")
     assert ran.code == 0, ran.text
 
-    step_with_writes_twice(desk, "06-cutover")
+    said = step_with_writes_twice(desk, "06-cutover")
+    assert "Already done: all " in said["apply-rows"], said
     path = desk.prepare("06-cutover")
     with desk.lab.opened(path) as front:
         front.step_all()

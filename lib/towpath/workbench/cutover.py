@@ -45,6 +45,14 @@ class Freeze:
     approved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delta that was written down and sent."""
+
+    manifest: Manifest
+    loaded: loading.Loaded
+
+
 def base(bench: Workbench) -> State:
     """The state that the target holds, or was on its way to.  Raises WrongUse when it holds none of this run."""
     state = bench.state
@@ -106,7 +114,7 @@ def changes(bench: Workbench, base: State, final: Exporter, report: Progress) ->
 
 def rows(
     bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges], freeze: Freeze, report: Progress
-) -> Manifest | None:
+) -> Sent | None:
     """Write the delta down and apply it; `report` counts rows.  None in a dry run."""
     if not freeze.approved:
         return None
@@ -120,12 +128,17 @@ def rows(
     again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
     made = write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
     bench.run.artefact(final.folder)
-    loading.load(bench.d1, final.folder, made, report)
+    loaded = loading.load(bench.d1, final.folder, made, report)
     for check in received(bench.d1, made):
         report_check(bench, "CU103", check.object, check.expected, check.found, check.verdict is Verdict.PASS)
     bench.run.number("rows", made.rows, "rows")
     bench.forget_state()
-    return made
+    return Sent(made, loaded)
+
+
+def prove_copy(bench: Workbench, final: Exporter, last: Sent | None, report: Progress) -> Comparison | None:
+    """The last snapshot against the source's own values, as in 03-export; `report` counts rows."""
+    return exporting.prove(bench, final, last.manifest if last else None, report)
 
 
 def changed_files(bench: Workbench, final: Exporter, report: Progress) -> objects.Delta:

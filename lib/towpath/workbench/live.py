@@ -20,7 +20,6 @@ from towpath.fitting.fitted import (
     USED,
     Fitted,
 )
-from towpath.tables.manifest import Manifest
 from towpath.workbench.panels import comparison, sentence
 from towpath.workbench.workbench import Workbench
 
@@ -141,7 +140,7 @@ def fit_of_target(fitted: Fitted | None) -> show.Shown:
     return show.table(rows, ("Table", "Column", "Type", "Outcome", "By"), title, numeric=())
 
 
-def proved(found: Comparison | None, made: Manifest | None) -> show.Shown:
+def proved(found: Comparison | None, made: object | None) -> show.Shown:
     """The source's own values against the exported pages."""
     if made is None:
         return sentence("Dry run: nothing was exported.")

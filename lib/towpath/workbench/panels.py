@@ -14,6 +14,7 @@ from towpath.tables.conversion import KEPT, Account, Conversion
 from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
+from towpath.workbench.cutover import Sent
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
 from towpath.workbench.rollback import Todo
@@ -214,6 +215,11 @@ def loaded(done: Loaded | None) -> show.Shown:
     return sentence(f"{done.chunks:,} chunks with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
 
 
+def sent(done: Sent | None) -> show.Shown:
+    """What a cutover sent of the rows."""
+    return loaded(done.loaded if done else None)
+
+
 def uploaded(done: objects.Uploaded | None) -> show.Shown:
     """What an upload did."""
     if done is None:
@@ -221,6 +227,21 @@ def uploaded(done: objects.Uploaded | None) -> show.Shown:
     if done.skipped and not done.sent:
         return sentence(f"Already done: all {done.skipped:,} objects are there and equal; nothing was sent.")
     return sentence(f"{done.sent:,} objects sent ({done.bytes_sent:,} bytes), {done.skipped:,} were there already.")
+
+
+def applied(done: objects.Applied | None) -> show.Shown:
+    """What a cutover changed among the files."""
+    if done is None:
+        return sentence("Dry run: no file was sent or removed.")
+    files = done.uploaded
+    if not (files.objects or done.deleted or done.gone):
+        return sentence("No file changed: nothing was sent.")
+    if not (files.sent or done.deleted or done.kept or files.conflicting):
+        return sentence(
+            f"Already done: {files.skipped:,} objects are there and equal, {done.gone:,} are gone; nothing was sent."
+        )
+    there = f"{files.skipped:,} were there already" if files.skipped else "none was there already"
+    return sentence(f"{files.sent:,} objects sent ({files.bytes_sent:,} bytes), {done.deleted:,} deleted; {there}.")
 
 
 def files_changed(found: objects.Delta) -> show.Shown:
