@@ -112,6 +112,13 @@ def change(folder: Path, stem: str, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def test_a_run_that_was_rolled_back_says_so(tmp_path: Path) -> None:
+    view = read_overview(run_folder(tmp_path, [*all_passed(), result("07-roll-back", 8)]))
+    assert view.verdict is Verdict.PASS
+    assert view.sentence.startswith("All 8 phases passed, with 8 checks. The last was 07-roll-back")
+    assert view.sentence.endswith(": the way back was gone, and the source serves again.")
+
+
 def test_phases_that_have_not_run_and_dry_runs_are_no_pass(tmp_path: Path) -> None:
     some = read_overview(run_folder(tmp_path / "some", all_passed()[:3]))
     assert (some.verdict, some.not_run) == (Verdict.INCOMPLETE, PHASES[3:])

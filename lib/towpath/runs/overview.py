@@ -110,7 +110,7 @@ def read_overview(folder: Path) -> Overview:
         problems.append("run.json names no phases: it cannot be said whether all have run")
     stale = _disagreements(newest, str(head.get("plan", "")), [one.stem for one in attempts])
     problems += stale
-    verdict, sentence = _over_all(newest, not_run, problems)
+    verdict, sentence = _over_all(newest, not_run, problems, expected)
     names = folder.resolve().parts
     return Overview(
         system=str(head.get("system") or (names[-3] if len(names) > 2 else "")),
@@ -129,7 +129,9 @@ def read_overview(folder: Path) -> Overview:
     )
 
 
-def _over_all(newest: Sequence[Attempt], not_run: Sequence[str], problems: Sequence[str]) -> tuple[Verdict, str]:
+def _over_all(
+    newest: Sequence[Attempt], not_run: Sequence[str], problems: Sequence[str], expected: Sequence[str]
+) -> tuple[Verdict, str]:
     passed = [a for a in newest if a.verdict is Verdict.PASS]
     for verdict, word in ((Verdict.FAIL, "failed"), (Verdict.INCOMPLETE, "did not come to its end")):
         first = next((a for a in newest if a.verdict is verdict), None)
@@ -147,7 +149,9 @@ def _over_all(newest: Sequence[Attempt], not_run: Sequence[str], problems: Seque
         after = f"; {not_run[0]} has not run yet" if not_run else ""
         return Verdict.INCOMPLETE, f"{len(passed)} of {total} phases passed{after}."
     count = sum(len(a.result.checks) for a in newest if a.result)
-    return Verdict.PASS, f"All {total} phases passed, with {count:,} checks."
+    back = next((a.phase for a in newest if a.phase not in expected), "")
+    then = f" The last was {back}: the way back was gone, and the source serves again." if back else ""
+    return Verdict.PASS, f"All {total} phases passed, with {count:,} checks.{then}"
 
 
 def _disagreements(newest: Sequence[Attempt], plan: str, order: Sequence[str]) -> list[str]:
