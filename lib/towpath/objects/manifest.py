@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from towpath.errors import BadInput, WrongUse
+from towpath.objects.content import Content
 from towpath.objects.inventory import Decided, File, Inventory, key_of
 from towpath.objects.rules import KEY_BYTES
 from towpath.streams.whole import AGAIN, broken, header, read_whole, write_whole
@@ -75,20 +76,21 @@ class Manifest:
 
 def entries(inventory: Inventory, decided: Decided = (), cache_control: str = CACHE_CONTROL) -> Iterator[Entry]:
     """The objects that an inventory's files become, without those that a decision skips, in the order of keys."""
-    return (_from(file, cache_control) for file in inventory.files(decided))
+    return (entry_of(file.key, file.path, file, cache_control) for file in inventory.files(decided))
 
 
-def _from(file: File, cache_control: str) -> Entry:
+def entry_of(key: str, path: str, found: File | Content, cache_control: str) -> Entry:
+    """The entry of a file, from what a reading of it found."""
     return Entry(
-        key=file.key,
-        path=file.path,
-        size=file.size,
-        sha256=file.sha256,
-        md5=file.md5,
-        etag=file.etag,
-        content_type=file.content_type,
+        key=key,
+        path=path,
+        size=found.size,
+        sha256=found.sha256,
+        md5=found.md5,
+        etag=found.etag,
+        content_type=found.content_type,
         cache_control=cache_control,
-        part_size=file.part_size,
+        part_size=found.part_size,
     )
 
 

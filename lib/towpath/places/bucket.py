@@ -19,7 +19,7 @@ from towpath.errors import CannotFinish
 from towpath.objects import content
 from towpath.objects.bucket import Bucket, RefusedError
 from towpath.objects.compare import WORKERS
-from towpath.objects.manifest import Entry
+from towpath.objects.manifest import Entry, entry_of
 from towpath.objects.upload import send
 from towpath.places.store import PIECE, Outgoing, changed
 
@@ -135,17 +135,7 @@ class BucketStore:
         found = content.read(str(one.folder).encode(), one.path.encode())
         if found.sha256 != one.sha256:
             raise CannotFinish("changed while it was copied", object=one.path, next="copy the record again")
-        return Entry(
-            key=self._prefix + one.name,
-            path=one.path,
-            size=found.size,
-            sha256=found.sha256,
-            md5=found.md5,
-            etag=found.etag,
-            content_type=found.content_type,
-            cache_control=PRIVATE,
-            part_size=found.part_size,
-        )
+        return entry_of(self._prefix + one.name, one.path, found, PRIVATE)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
