@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgresql": {*WORDS, "sensitive", "tables.dialect"},
     "fitting": {"checks", "errors", "sensitive", "cloudflare.limits", "tables", "postgresql"},
     "traffic": {"checks", "errors", "cloudflare"},
+    "routes": {"errors", "streams"},
     "plan": {
         *WORDS,
         "tables.rules",
@@ -64,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runs.rules",
         "plan.rules",
     },
-    "places": {*WORDS, "cloudflare.r2", "objects", "plan.params", "runs"},
+    "places": {*WORDS, "cloudflare.r2", "objects", "plan.ends", "plan.params", "runs"},
     "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local"},
     "__main__": {"cli"},
 }

@@ -29,6 +29,7 @@ from towpath.plan.mapping import DecisionRow, SystemMapping, Tables
 from towpath.plan.params import APPROVALS, Params
 from towpath.plan.runbook import HEADINGS, FrontMatter, Step, load_runbook
 from towpath.plan.surfaces import Jobs, Keys, Objects, Reference
+from towpath.plan.traffic import Traffic
 from towpath.plan.waivers import WaiverRow
 from towpath.runs import journal
 from towpath.runs.results import PhaseResult
@@ -225,6 +226,7 @@ def test_params_are_documented_in_their_order() -> None:
         ("mapping.yaml", "key of `objects`", Objects),
         ("mapping.yaml", "key of `keys`", Keys),
         ("mapping.yaml", "key of `jobs`", Jobs),
+        ("mapping.yaml", "key of `traffic`", Traffic),
         ("mapping.yaml", "key of a decision", DecisionRow),
         ("waivers.yaml", "key of a waiver", WaiverRow),
     ],
@@ -246,6 +248,7 @@ def test_the_front_matter_and_the_mapping_are_documented() -> None:
     assert inner["objects"] == list(Objects.model_fields)
     assert inner["keys"] == list(Keys.model_fields)
     assert inner["jobs"] == list(Jobs.model_fields)
+    assert inner["traffic"] == list(Traffic.model_fields)
     assert inner["decisions"] == list(DecisionRow.model_fields)
     below = markdown.rows(markdown.section(page, "mapping.yaml"), "key of `objects`")
     assert markdown.code(next(row[1] for row in below if row[0] == "`references`")) == list(Reference.model_fields)

@@ -19,6 +19,7 @@ from towpath.plan.params import read_document
 from towpath.plan.problems import PlanRefused, Problem, from_validation, inline_secrets, refuse
 from towpath.plan.strict import Strict
 from towpath.plan.surfaces import Jobs, Keys, Objects
+from towpath.plan.traffic import Traffic
 
 CODE = re.compile(r"^[A-Z]{2}\d{3}$")
 
@@ -99,6 +100,9 @@ class SystemMapping(Strict):
     objects: Objects = Field(default=Objects(), description="{folders, references, cache_control}")
     keys: Keys = Field(default=Keys(), description="{rules}")
     jobs: Jobs = Field(default=Jobs(), description="{queues, tasks}")
+    traffic: Traffic = Field(
+        default=Traffic(), description="{application, routes, left, corpus, samples, tokens, parity, names}"
+    )
     sensitive: tuple[str, ...] = Field(default=(), description="a list of patterns table.column with * and ?")
     decisions: tuple[DecisionRow, ...] = Field(default=(), description="a list of {code, object, do, reason}")
 
