@@ -240,7 +240,7 @@ def parameters(notebook: Notebook) -> list[str]:
     lines = source(cell).splitlines()
     wrong, found = [], []
     for line in lines:
-        shape = re.fullmatch(r"(\w+): (str|bool) = (.+?)  # (\S.{7,})", line)
+        shape = re.fullmatch(r"(\w+): (str|bool|int|float) = (.+?)  # (\S.{7,})", line)
         if shape is None:
             wrong.append(f"is not `name: type = value  # comment`: {line}")
             continue
@@ -248,7 +248,8 @@ def parameters(notebook: Notebook) -> list[str]:
         found.append(name)
         value = ast.literal_eval(text)
         annotation = Params.model_fields[name].annotation if name in Params.model_fields else None
-        wrong += [f"{name} is {kind}"] if kind != ("bool" if annotation is bool else "str") else []
+        typed = annotation.__name__ if annotation in (bool, int, float) else "str"
+        wrong += [f"{name} is {kind}"] if kind != typed else []
         wrong += [f"{name} is {value!r}, the params file says {given.get(name)!r}"] if value != given.get(name) else []
     return wrong + ([] if found == list(Params.model_fields) else [f"the keys are {found}"])
 

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 import yaml
 
+from towpath.plan.params import Params
+
 RUNBOOK = """---
 system: toy
 title: A toy moves
@@ -73,6 +75,8 @@ PARAMS: dict[str, Any] = {
     "worker_url": "",
     "worker_token": "",
 }
+
+PARAMS |= {name: field.default for name, field in Params.model_fields.items() if name not in PARAMS}
 
 
 @dataclass(frozen=True)

@@ -62,15 +62,15 @@ def test_the_projects_own_params_are_valid(root: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "line", "words"),
     [
-        ({"d1_plann": "free"}, 28, ["PL002", "d1_plann: unknown key", "did you mean d1_plan?"]),
-        ({"zzz": 1}, 28, ["PL002", "zzz: unknown key", "known here: system, environment"]),
+        ({"d1_plann": "free"}, 47, ["PL002", "d1_plann: unknown key", "did you mean d1_plan?"]),
+        ({"zzz": 1}, 47, ["PL002", "zzz: unknown key", "known here: system, environment"]),
         ({"d1_plan": None}, 0, ["PL004", "d1_plan: the key is missing", "add it: allowed: free or paid"]),
         ({"d1_plan": "gold"}, 12, ["PL003", "d1_plan: 'gold' is not allowed", "allowed: free or paid"]),
         ({"d1_plan": 3}, 12, ["PL003", "3 (int) is not allowed", "put it in quotes"]),
         ({"source_closed_cleanly": "no"}, 6, ["PL003", "'no' is not allowed", "true or false"]),
         ({"source_database": "../../etc/passwd"}, 3, ["PL003", "source_database", "without .."]),
         ({"system": "../joan"}, 1, ["PL003", "system"]),
-        ({"environment": "prod"}, 2, ["PL003", "local, staging or production"]),
+        ({"environment": "prod"}, 2, ["PL003", "local, rehearsal, staging or production"]),
         ({"cloudflare_api": "ftp://127.0.0.1/"}, 7, ["PL003", "address of a server"]),
         ({"cloudflare_api": "http://10.0.0.1/"}, 7, ["PL003", "http is allowed on this machine only"]),
         ({"cloudflare_api": "http://127.0.0.1:99999/"}, 7, ["PL003", "cloudflare_api"]),

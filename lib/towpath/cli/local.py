@@ -10,7 +10,7 @@ import typer
 
 from towpath.cli.options import Environment, System, help_without_command
 from towpath.errors import COULD_NOT_FINISH, PASS, WrongUse
-from towpath.local import State, gateway_folder, read_gateway, selftest, worker_folder
+from towpath.local import Gateway, State, gateway_folder, read_gateway, selftest, worker_folder
 from towpath.local import down as stop
 from towpath.local import status as look
 from towpath.local import up as start
@@ -58,7 +58,7 @@ def up(
         fresh=fresh,
         namespace=params.kv_namespace_id,
         worker=worker_folder(root, system),
-        gateway=read_gateway(folder) if (folder := gateway_folder(root, system)) else None,
+        gateway=_gateway(root, params),
     )
     try:
         proofs = selftest(runtime, root)
@@ -110,6 +110,20 @@ def _params(root: Path, system: str, env: str) -> Params:
             next="use --env local; staging and production have no local runtime",
         )
     return params
+
+
+def _gateway(root: Path, params: Params) -> Gateway | None:
+    """What stands before both sides, where the params say that traffic moves; addresses are theirs."""
+    if not params.moves_traffic:
+        return None
+    folder = gateway_folder(root, params.system)
+    if folder is None:
+        step = f"write runbooks/{params.system}/gateway/wrangler.jsonc, or leave gateway_url empty"
+        raise WrongUse("there is no gateway to serve", object="gateway_url", next=step)
+    port = urllib.parse.urlsplit(params.gateway_url).port
+    if port is None:
+        raise WrongUse("names no port", object="gateway_url", next="write http://127.0.0.1:<port>")
+    return read_gateway(folder).before(params.source_url, port)
 
 
 def _port(params: Params) -> int:

@@ -15,7 +15,10 @@ AnySystem = Annotated[str, typer.Argument(help="Only this system; without it, al
 Environment = Annotated[
     str,
     typer.Option(
-        "--env", "-e", help="local, staging or production: which file under params/<system>/.", show_default=False
+        "--env",
+        "-e",
+        help="local, rehearsal, staging or production: which file under params/<system>/.",
+        show_default=False,
     ),
 ]
 Changes = Annotated[
@@ -47,7 +50,7 @@ def changes_from(words: list[str] | None) -> dict[str, Any]:
             option = {"approved_plan": "--approve", "approved_target": "--target", "run_id": "--run"}[key]
             raise WrongUse("is not given this way", object=f"--param {key}", next=f"use {option}")
         try:
-            value = yaml.safe_load(text) if Params.model_fields[key].annotation is bool else text
+            value = yaml.safe_load(text) if Params.model_fields[key].annotation is not str else text
         except yaml.YAMLError:
             value = text
         changes[key] = value

@@ -19,7 +19,8 @@ from towpath.places.record import Home, newest_number
 from towpath.places.remote import find
 from towpath.places.store import Store
 from towpath.places.sync import bring, bring_to, home_of, keep
-from towpath.plan.params import NAME, RUN_ID
+from towpath.plan.ends import NAME
+from towpath.plan.params import RUN_ID
 from towpath.plan.root import project_root
 from towpath.runs.folder import RunFolder, environment_folder, list_runs
 from towpath.runs.lock import Lock

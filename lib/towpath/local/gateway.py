@@ -7,7 +7,7 @@ Ids are not taken from it: the setting lies in a namespace, and the request line
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ class Gateway:
     compatibility: str
     variables: Mapping[str, Any]  # see traffic/gateway/src/environment.ts
     port: int
+
+    def before(self, origin: str, port: int) -> Gateway:
+        """The same before the old application at this address, on this port."""
+        return replace(self, variables={**self.variables, "ORIGIN": origin}, port=port)
 
 
 def gateway_folder(root: Path, system: str) -> Path | None:

@@ -21,7 +21,8 @@ from typing import Any
 
 from towpath.errors import BadInput
 from towpath.places.store import Store
-from towpath.plan.params import NAME, RUN_ID
+from towpath.plan.ends import NAME
+from towpath.plan.params import RUN_ID
 from towpath.runs.results import now
 
 FORMAT = 1

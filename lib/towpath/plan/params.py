@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from towpath.errors import WrongUse
-from towpath.plan.addresses import is_loopback, matching, plain_address, server
+from towpath.plan.addresses import is_loopback, matching
 from towpath.plan.document import Document, Refused, read_yaml
-from towpath.plan.inline import secret_kind
+from towpath.plan.ends import NAME, UNSIGNED
 from towpath.plan.problems import PlanRefused, Problem, from_document, from_validation, inline_secrets, refuse
 from towpath.plan.root import inside, project_root
-from towpath.secrets import REFERENCE, Secret
+from towpath.plan.traffic_keys import TrafficKeys
+from towpath.secrets import Secret
 
 REHEARSAL = "rehearsal"
 SECRETS = (
@@ -30,118 +31,31 @@ SECRETS = (
     "r2_access_key",
     "r2_secret_key",
     "worker_token",
+    "dns_token",
+    "status_webhook",
 )
-IDS = ("cloudflare_account", "d1_database_id", "kv_namespace_id")  # long and random, and no secrets
+IDS = (  # long and random, and no secrets
+    "cloudflare_account",
+    "d1_database_id",
+    "kv_namespace_id",
+    "gateway_namespace_id",
+    "gateway_database_id",
+    "dns_zone_id",
+)
 APPROVALS = ("approved_plan", "approved_target", "run_id")
 RUN_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
-NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-_DSN = re.compile(r"(?i)\bpassword\s*=")  # libpq's other way to write an address
 _HEX32, _HEX64 = re.compile(r"^[0-9a-f]{32}$"), re.compile(r"^[0-9a-f]{64}$")
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-_BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudflare.com/r2/buckets/create-buckets
-
-Environment = Literal["local", "staging", "production"]
 
 
-class Params(BaseModel):
+class Params(TrafficKeys):
     """The params of one system in one environment.  Field descriptions say what is allowed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-    system: str = Field(description="the name of a folder under runbooks/: lower-case letters, digits, hyphens")
-    environment: Environment = Field(description="local, staging or production")
-    source_database: str = Field(
-        description="a path without .., or postgresql://user@host:port/database without a password"
-    )
-    source_password: str = Field(default="", description='env:NAME or file:PATH; "" for a file')
-    source_cache: str = Field(default="", description='redis://host:port/number; "" when there is no cache')
-    source_cache_password: str = Field(default="", description='env:NAME or file:PATH; "" when it has none')
-    source_jobs: str = Field(default="", description='redis://host:port/number; "" when there are no queued jobs')
-    source_jobs_password: str = Field(default="", description='env:NAME or file:PATH; "" when it has none')
-    source_files: str = Field(description="a folder, relative to the project or absolute, without ..")
-    source_maintenance_switch: str = Field(description="a path, relative to the project or absolute, without ..")
-    source_closed_cleanly: bool = Field(description="true or false")
-    cloudflare_api: str = Field(description="an https:// address, or http:// on 127.0.0.1 or localhost")
-    cloudflare_account: str = Field(description='32 hex digits; "" only on this machine')
-    cloudflare_token: str = Field(description='env:NAME or file:PATH; "" only on this machine')
-    d1_database_id: str = Field(description="the UUID that D1 gave; any short name on this machine")
-    d1_database_name: str = Field(description="1 to 64 letters, digits, hyphens, underscores")
-    d1_plan: Literal["free", "paid"] = Field(description="free or paid")
-    r2_endpoint: str = Field(description="an https:// address, or http:// on 127.0.0.1 or localhost")
-    r2_bucket: str = Field(description="3 to 63 lower-case letters, digits, hyphens")
-    r2_access_key: str = Field(description="a reference, env:NAME or file:PATH")
-    r2_secret_key: str = Field(description="a reference, env:NAME or file:PATH")
-    kv_namespace_id: str = Field(
-        default="", description='32 hex digits; any short name on this machine; "" when there is no cache'
-    )
-    worker_url: str = Field(
-        default="", description='an https:// address, or http:// on 127.0.0.1 or localhost; "" when there are no jobs'
-    )
-    worker_token: str = Field(default="", description='env:NAME or file:PATH; "" when there are no jobs')
     approved_plan: str = Field(
         default="", description='"", the 64 hex digits of a plan hash, or rehearsal on this machine'
     )
     approved_target: str = Field(default="", description='"" or the target fingerprint that the dry run printed')
     run_id: str = Field(default="", description='"" or a run id such as 20260131T081500Z-1a2b')
-
-    @field_validator("system")
-    @classmethod
-    def _system(cls, value: str) -> str:
-        return matching(NAME, value)
-
-    @field_validator("source_database", "source_files", "source_maintenance_switch")
-    @classmethod
-    def _path(cls, value: str, info: ValidationInfo) -> str:
-        if info.field_name == "source_database" and "://" in value:
-            return server(value, "postgresql", re.compile(r"/[^/?#]+"))
-        if "://" in value or _DSN.search(value):
-            raise ValueError("it must be a path, or an address without a password")
-        if not value.strip() or "\0" in value or ".." in Path(value).parts or value.startswith("~"):
-            raise ValueError("it must be a path without ..")
-        return value
-
-    @field_validator("source_cache", "source_jobs")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        return value and server(value, "redis", re.compile(r"/\d{1,4}"))
-
-    @field_validator("cloudflare_api", "r2_endpoint", "worker_url")
-    @classmethod
-    def _address(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.field_name == "worker_url":
-            return value
-        return plain_address(value)
-
-    @field_validator("cloudflare_account")
-    @classmethod
-    def _account(cls, value: str) -> str:
-        return value and matching(_HEX32, value)
-
-    @field_validator(*SECRETS)
-    @classmethod
-    def _reference(cls, value: str) -> str:
-        if value and (not REFERENCE.match(value) or secret_kind(value) or ".." in Path(value[5:]).parts):
-            raise ValueError("a secret stands here by reference only")
-        return value
-
-    @field_validator("r2_access_key", "r2_secret_key")
-    @classmethod
-    def _needed(cls, value: str) -> str:
-        if not value:
-            raise ValueError("R2 needs credentials")
-        return value
-
-    @field_validator("d1_database_id", "d1_database_name", "kv_namespace_id")
-    @classmethod
-    def _d1(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.field_name == "kv_namespace_id":
-            return value
-        return matching(re.compile(r"^[A-Za-z0-9_-]{1,64}$"), value)
-
-    @field_validator("r2_bucket")
-    @classmethod
-    def _bucket(cls, value: str) -> str:
-        return matching(_BUCKET, value)
 
     @field_validator("approved_plan")
     @classmethod
@@ -161,6 +75,8 @@ class Params(BaseModel):
                 "cloudflare_token": not self.cloudflare_token,
                 "d1_database_id": not _UUID.match(self.d1_database_id),
                 "kv_namespace_id": bool(self.source_cache) and not _HEX32.match(self.kv_namespace_id),
+                "gateway_namespace_id": self.moves_traffic and not _HEX32.match(self.gateway_namespace_id),
+                "gateway_database_id": self.moves_traffic and not _UUID.match(self.gateway_database_id),
             }
             for key in (key for key, is_wrong in wrong.items() if is_wrong):
                 allowed = type(self).model_fields[key].description
@@ -168,17 +84,22 @@ class Params(BaseModel):
         lacking = {
             "source_password": self.source_is_server and not self.source_password,
             "kv_namespace_id": bool(self.source_cache) and not self.kv_namespace_id,
-            "worker_url": bool(self.source_jobs) and not self.worker_url,
+            "worker_url": bool(self.source_jobs or self.gateway_url) and not self.worker_url,
             "worker_token": bool(self.source_jobs) and not self.worker_token,
+            "source_url": self.moves_traffic and not self.source_url,
+            "gateway_namespace_id": self.moves_traffic and not self.gateway_namespace_id,
+            "gateway_database_id": self.moves_traffic and not self.gateway_database_id,
+            "dns_zone_id": bool(self.dns_api) and not self.dns_zone_id,
+            "dns_token": bool(self.dns_api) and not self.dns_token,
         }
         for key in (key for key, is_lacking in lacking.items() if is_lacking):
             allowed = str(type(self).model_fields[key].description).partition('; ""')[0]
-            raise _Together(key, "PL003", "the source that the params name needs it", f"allowed: {allowed}")
-        if self.approved_plan == REHEARSAL and not (self.environment == "local" and self.on_this_machine):
+            raise _Together(key, "PL003", "another key of the params needs it", f"allowed: {allowed}")
+        if self.approved_plan == REHEARSAL and not (self.is_practice and self.on_this_machine):
             raise _Together(
                 "approved_plan",
                 "PL007",
-                "rehearsal is allowed only in the environment local with both addresses on this machine",
+                "rehearsal is allowed only in the environments local and rehearsal, with every address on this machine",
                 'write "" for a dry run, or the hash of the plan',
             )
         return self
@@ -191,8 +112,13 @@ class Params(BaseModel):
     @property
     def on_this_machine(self) -> bool:
         """True when every target address is a loopback address."""
-        worker = not self.worker_url or is_loopback(self.worker_url)
-        return is_loopback(self.cloudflare_api) and is_loopback(self.r2_endpoint) and worker
+        more = (self.worker_url, self.gateway_url, self.source_url, self.dns_api)
+        return all(is_loopback(url) for url in (self.cloudflare_api, self.r2_endpoint, *filter(None, more)))
+
+    @property
+    def is_practice(self) -> bool:
+        """True in local and rehearsal: nobody has to sign, and no target has to be typed back."""
+        return self.environment in UNSIGNED
 
     def secret(self, key: str, root: Path) -> Secret | None:
         """The secret that a key refers to (`file:` paths are relative to `root`); None where the key is empty."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from towpath.checks import Verdict
 from towpath.errors import BadInput, WrongUse
+from towpath.plan.ends import UNSIGNED
 from towpath.runs.approvals import KIND, NAME, Approval, approvals_of, evidence, facts, void_because
 from towpath.runs.files import write_bytes
 from towpath.runs.folder import RunFolder
@@ -45,7 +46,7 @@ def approve_run(root: Path, folder: RunFolder, name: str, key: str = "", signers
     if not folder.attempts():
         raise WrongUse("nothing has run yet that could be approved", object=folder.run_id, next="run its first phase")
     listed = root / "params" / folder.system / FILE
-    signers = signers or (listed if listed.is_file() or folder.environment != "local" else None)
+    signers = signers or (listed if listed.is_file() or folder.environment not in UNSIGNED else None)
     key_name, line, sign = _signing(root, key)
     time = now()
     path = _free(folder, name)

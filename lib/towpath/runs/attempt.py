@@ -222,7 +222,7 @@ class Run:
         if not self.approved:
             self.add([Check("PL011", "plan", self.phase, expected, "not approved", Verdict.DRY_RUN, step)])
             return False
-        if params.environment != "local" and not params.approved_target:
+        if not params.is_practice and not params.approved_target:
             what = f"a real run in {params.environment} names its target; approved_target is empty"
             raise WrongUse(what, object=self.phase, next=f"look at the target, then: {step}", code="PL012")
         how = "rehearsal on this machine" if params.approved_plan == REHEARSAL else "plan hash named"

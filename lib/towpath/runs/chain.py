@@ -12,6 +12,7 @@ from pathlib import Path
 
 from towpath.checks import Check, Verdict
 from towpath.errors import BadInput
+from towpath.plan.ends import UNSIGNED
 from towpath.runs.files import TEMPORARY, digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import stem
@@ -52,7 +53,7 @@ def check_seals(
     `later` are files, with digests, that approvals vouch for which were given after the last seal.
     """
     names = sealed(folder)
-    must = key is not None or _identity(folder)["environment"] != "local"
+    must = key is not None or _identity(folder)["environment"] not in UNSIGNED
     if not names:
         yield _found(
             "the run", "sealed", f"{NOT_SEALED}: no attempt has an envelope", Verdict.FAIL if must else _LENIENT
@@ -114,7 +115,7 @@ def _one(folder: RunFolder, seal: Seal, previous: str, key: PublicKey | None) ->
 def _signed(folder: RunFolder, seal: Seal, name: str, key: PublicKey | None) -> Check:
     expected = f"signed by {key.name}" if key else "signed"
     if not seal.is_signed:
-        is_allowed = key is None and _identity(folder)["environment"] == "local"
+        is_allowed = key is None and _identity(folder)["environment"] in UNSIGNED
         return _found(name, expected, "unsigned", _LENIENT if is_allowed else Verdict.FAIL, SIGNED)
     own = seal.signer
     if own is None or not seal.is_signed_by(own):

@@ -16,7 +16,8 @@ from typing import Any
 
 from towpath.checks import Verdict
 from towpath.errors import BadInput, CannotFinish, WrongUse
-from towpath.plan.params import NAME, RUN_ID
+from towpath.plan.ends import NAME
+from towpath.plan.params import RUN_ID
 from towpath.plan.plan import Plan
 from towpath.runs.files import read_json, write_json, write_text
 from towpath.runs.results import PARTIAL, PhaseResult, now, read_result, result_path, write_result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from towpath.checks import Verdict
 from towpath.errors import WrongUse
+from towpath.plan.ends import UNSIGNED
 from towpath.plan.plan import Plan
 from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
@@ -56,7 +57,7 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
             newer = results[-1].stem
             raise _closed(folder, name, f"is older than {newer}, which it builds on", f"run {before} again")
         results.append(result)
-    if plan.environment != "local":
+    if plan.environment not in UNSIGNED:
         _check_sealed(folder, results)
     return tuple(results)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.checks import Check, Verdict
+from towpath.plan.ends import UNSIGNED
 from towpath.runs.overview import Attempt, Overview
 from towpath.runs.rendering import fitting, in_order, said, time_of
 from towpath.runs.standing import SIGNED, Standing
@@ -190,7 +191,7 @@ def _approvals(folder: Path, view: Overview, signed: Standing) -> list[str]:
     lines = [f"the approval of {name} is void" for name, _, _, state in signed.approvals if state.startswith("void")]
     newest = {attempt.phase: attempt.verdict for attempt in view.newest}
     upcoming = next((phase for phase in view.phases if newest.get(phase) is not Verdict.PASS), "")
-    wanted = demanded(folder).get(upcoming, 0) if view.environment != "local" else 0
+    wanted = demanded(folder).get(upcoming, 0) if view.environment not in UNSIGNED else 0
     given = sum(state == "stands" for _, _, _, state in signed.approvals)
     if given < wanted:
         words = f"{upcoming} needs {wanted} {'approval' if wanted == 1 else 'approvals'}, {given} given"
@@ -201,7 +202,7 @@ def _approvals(folder: Path, view: Overview, signed: Standing) -> list[str]:
 def _seals(view: Overview, signed: Standing) -> list[str]:
     if not signed.sentence or all(state.startswith(SIGNED) for _, state in signed.seals):
         return []
-    allowed = " (allowed in local)" if view.environment == "local" else ""
+    allowed = f" (allowed in {view.environment})" if view.environment in UNSIGNED else ""
     return [f"{signed.sentence}{allowed}"]
 
 

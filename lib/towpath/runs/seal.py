@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.errors import BadInput, WrongUse
+from towpath.plan.ends import UNSIGNED
 from towpath.plan.plan import Plan
 from towpath.runs.files import digest, write_bytes
 from towpath.runs.folder import RunFolder
@@ -76,7 +77,7 @@ def signer_for(environment: str, root: Path, reference: str = "") -> Signer | No
     reference = reference or os.environ.get(SETTING, "")
     if reference:
         return load_signer(Secret(reference, root))
-    if environment != "local":
+    if environment not in UNSIGNED:
         step = f"set {SETTING} to env:NAME or file:PATH of an ed25519 key"
         raise WrongUse(f"a record in {environment} is signed; {SETTING} is empty", next=step, code="RN008")
     return None
