@@ -122,6 +122,16 @@ export interface ReceivedJobsDeadRow {
   received_at: number;
 }
 
+/** A row of job_states. */
+export interface JobStatesRow {
+  id: string;
+  eta: string | null;
+  expires: string | null;
+  begun_at: number | null;
+  ran_at: number | null;
+  returned_at: number | null;
+}
+
 /** Every table by its name in the database. */
 export interface Tables {
   users: UsersRow;
@@ -136,4 +146,5 @@ export interface Tables {
   daily_counts: DailyCountsRow;
   received_jobs: ReceivedJobsRow;
   received_jobs_dead: ReceivedJobsDeadRow;
+  job_states: JobStatesRow;
 }
