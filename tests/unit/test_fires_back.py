@@ -23,6 +23,7 @@ from towpath.traffic.setting import wait_until_seen
 from towpath.traffic.watch import Budget, Sample, watch
 from towpath.workbench import inventory, rollback
 from towpath.workbench.cutover import Freeze
+from towpath.workbench.way_back import Found
 
 APPROVED = Freeze(0.0, "then", (1,), True)
 FAILED = Check("TB412", "tables", "t", "equal", "1 cell changed", Verdict.FAIL, "look")
@@ -64,9 +65,8 @@ def searched(bench: Any, patch: pytest.MonkeyPatch, rows: list[Conflict], files:
     there = SimpleNamespace(conflicts=files, count=0)
     listed = SimpleNamespace(prefixes=())
     state: Any = SimpleNamespace(manifest=None, exporter=None, objects=listed)
-    patch.setattr(rollback, "find_written", lambda *_: {})
-    patch.setattr(rollback, "_snapshot", lambda *_, **__: None)
-    patch.setattr(rollback, "against_source", lambda *_: ({}, rows))
+    found: Any = Found(None, {}, tuple(rows))  # type: ignore[arg-type]
+    bench.way_back = SimpleNamespace(find=lambda *_: found)
     patch.setattr(objects, "find_back", lambda *_: there)
     rollback.find(bench, state, silent)
     return not_passed(bench.run.checks)
@@ -84,7 +84,7 @@ def test_a_file_in_the_way(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def todo(rows: int, files: int) -> Any:
     before = SimpleNamespace(schema=SimpleNamespace(sequences={}), db=Counted(0))
-    return SimpleNamespace(before=before, rows={}, row_count=rows, files=SimpleNamespace(count=files))
+    return SimpleNamespace(before=before, found=None, row_count=rows, files=SimpleNamespace(count=files))
 
 
 class Counted:
@@ -98,9 +98,8 @@ class Counted:
 
 
 @fires("CU203")
-def test_a_row_that_was_not_carried_back(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Iterable[str]:
-    monkeypatch.setattr(rollback, "target_sequences", lambda *_: {})
-    monkeypatch.setattr(rollback, "carry_back", lambda *_: 1)
+def test_a_row_that_was_not_carried_back(bench: Any) -> Iterable[str]:
+    bench.way_back = SimpleNamespace(carry=lambda *_: 1)
     rollback.rows(bench, todo(2, 0), APPROVED, silent)
     return not_passed(bench.run.checks)
 

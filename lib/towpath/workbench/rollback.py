@@ -1,52 +1,54 @@
 """07-roll-back: what was written on the target since the cutover, carried back into the source, and the freeze lifted.
 
 The other direction of the same path: what the target has otherwise than the last snapshot is found by pages, written
-into the file in one transaction, and then every cell and every byte of both sides is compared again.
+into the source in one transaction, and then every cell and every byte of both sides is compared again.  How the rows go
+back is the source's own affair: `way_back`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from towpath import objects
 from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.errors import CannotFinish, WrongUse
 from towpath.tables.acceptance import sequences
-from towpath.tables.back import carry_back, target_sequences
-from towpath.tables.changes import TableChanges, find_changes
+from towpath.tables.changes import TableChanges
 from towpath.tables.compare import compare
 from towpath.tables.export import Exporter
-from towpath.tables.manifest import Manifest
-from towpath.tables.snapshot import take
-from towpath.tables.source import open_source
-from towpath.tables.written import Conflict, against_source, find_written
+from towpath.tables.written import Conflict
 from towpath.workbench import inventory
 from towpath.workbench.cutover import Freeze, report_check
 from towpath.workbench.state import State
+from towpath.workbench.way_back import Found, Now
 from towpath.workbench.workbench import Workbench
 
-BEFORE, AFTER, LISTED = "roll-back/before", "roll-back/after", "roll-back/objects.jsonl"
+LISTED = "roll-back/objects.jsonl"
 SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """The source after the way back, and a manifest of its pages."""
-
-    source: Exporter
-    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Todo:
     """What the source lacks of what the target holds."""
 
-    before: Exporter  # the source as it is now
-    rows: Mapping[str, TableChanges]
+    found: Found
     files: objects.Back
-    conflicts: tuple[Conflict, ...]
+
+    @property
+    def before(self) -> Exporter:
+        """The source as it was when it was looked at."""
+        return self.found.before
+
+    @property
+    def rows(self) -> Mapping[str, TableChanges]:
+        """The rows to carry, by table."""
+        return self.found.rows
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """The rows that cannot be carried, because the source has changed them itself."""
+        return self.found.conflicts
 
     @property
     def row_count(self) -> int:
@@ -69,16 +71,14 @@ def base(bench: Workbench) -> State:
 
 def find(bench: Workbench, state: State, report: Progress) -> Todo:
     """Find what was written on the target, and what stands in its way; `report` counts rows."""
-    there = find_written(bench.d1, state.manifest, state.exporter, report)
-    before = _snapshot(bench, BEFORE, closed_cleanly=bench.params.source_closed_cleanly)
-    rows, conflicts = against_source(state.manifest, state.exporter, before, there)
+    rows = bench.way_back.find(state, report)
     folder = bench.run.source("source_files")
     listed = state.objects
     files = objects.find_back(listed, listed.prefixes, folder, bench.s3, bench.params.r2_bucket)
-    todo = Todo(before, rows, files, tuple(conflicts))
+    todo = Todo(rows, files)
     bench.run.number("rows_to_carry_back", todo.row_count, "rows")
     bench.run.number("files_to_carry_back", files.count, "files")
-    named = [f"{one.table} {one.key}: {one.why}" for one in conflicts]
+    named = [f"{one.table} {one.key}: {one.why}" for one in todo.conflicts]
     report_check(bench, "CU201", "rows", "none in the way", _count(named), not named, named)
     named = [f"{key}: {why}" for key, why in files.conflicts]
     report_check(bench, "CU202", "files", "none in the way", _count(named), not named, named)
@@ -90,8 +90,7 @@ def rows(bench: Workbench, todo: Todo, freeze: Freeze, report: Progress) -> int:
     if not freeze.approved:
         return 0
     _refuse_failed(bench)
-    last = target_sequences(bench.d1, todo.before.schema.sequences)
-    done = carry_back(bench.run.source("source_database"), todo.before, todo.rows, last, report)
+    done = bench.way_back.carry(todo.found, report)
     report_check(bench, "CU203", "rows", f"{todo.row_count:,} rows", f"{done:,} rows", done == todo.row_count)
     return done
 
@@ -107,10 +106,7 @@ def files(bench: Workbench, todo: Todo, freeze: Freeze, report: Progress) -> int
 
 def look_again(bench: Workbench, state: State) -> Now:
     """The source as it is after the way back, with what proves each page of it."""
-    after = _snapshot(bench, AFTER, closed_cleanly=True)
-    found = find_changes(state.manifest, state.exporter, after)
-    entries = tuple(change.entry for change in found.values())
-    return Now(after, replace(state.manifest, tables=entries, chunks=(), sequences=after.schema.sequences))
+    return bench.way_back.look_again(state)
 
 
 def prove_rows(bench: Workbench, todo: Todo, now: Now, report: Progress) -> Comparison:
@@ -153,16 +149,6 @@ def lift(bench: Workbench, freeze: Freeze) -> str:
     switch.unlink(missing_ok=True)
     report_check(bench, "CU207", "switch", "off", "off" if not switch.exists() else "on", not switch.exists())
     return "The source accepts writes again."
-
-
-def _snapshot(bench: Workbench, name: str, *, closed_cleanly: bool) -> Exporter:
-    """The source as it is now, kept in the record; what this phase wrote and closed, it closed cleanly."""
-    with closing(open_source(bench.run.source("source_database"), closed_cleanly=closed_cleanly)) as source:
-        taken = take(source, bench.run.output(name))
-        exporter = Exporter(taken, bench.decisions, sensitive=bench.sensitive)
-    bench.on_close(exporter.close)
-    bench.run.artefact(exporter.folder)
-    return exporter
 
 
 def _refuse_failed(bench: Workbench) -> None:

@@ -27,11 +27,13 @@ from towpath.tables.snapshot import FILE
 from towpath.tables.target import receipts
 from towpath.workbench import hidden, references
 from towpath.workbench.ends import Ends
+from towpath.workbench.file_back import FileBack
 from towpath.workbench.file_origin import FileOrigin
 from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
 from towpath.workbench.server_origin import ServerOrigin
 from towpath.workbench.state import OBJECTS, SNAPSHOT, State
+from towpath.workbench.way_back import WayBack
 
 TITLES = {
     "00-ready": "Is everything here that the move needs?",
@@ -82,6 +84,11 @@ class Workbench(Ends):
     def origin(self) -> Origin:
         """Where the rows come from."""
         return ServerOrigin(self) if self.params.source_is_server else FileOrigin(self)
+
+    @cached_property
+    def way_back(self) -> WayBack:
+        """How rows go back to where they came from."""
+        return FileBack(self)
 
     @property
     def source(self) -> apsw.Connection:
