@@ -2,6 +2,7 @@
 
 The chunks are request bodies already; sending one costs a decompression.  Between tables there is a barrier, because a
 child's row may not arrive before its parent's.  What is cut, at any point, is repeated: receipts say what is there.
+Where a fence stands, each transaction lifts it for itself; one behind which D1 may be ahead lets nothing through.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from towpath.checks import Progress, silent
 from towpath.cloudflare.d1 import D1
 from towpath.errors import WrongUse
+from towpath.tables import fence
 from towpath.tables.manifest import Chunk, Manifest, read_chunk
 from towpath.tables.schema import literal
 from towpath.tables.statements import item
@@ -41,7 +43,8 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
     """Send every chunk that the target has no receipt for; `report` counts rows.
 
     Raises D1Error when the target refuses a chunk, CannotFinish when it cannot be reached, BadInput when a chunk on
-    disk is damaged: whatever was written has its receipt, and the same call goes on from there.
+    disk is damaged: whatever was written has its receipt, and the same call goes on from there.  Raises WrongUse when
+    the target has accepted writes of its own that nobody carried back.
     """
     started = time.monotonic()
     d1.batch(CREATE, idempotent=True)
@@ -52,10 +55,14 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
                 "the target holds this chunk with another content", object=chunk.id, next="begin on an empty database"
             )
     todo = [chunk for chunk in manifest.chunks if chunk.id not in done]
+    stands = fence.read(d1) if todo else None
+    if stands and (stands.ahead or not stands.closed):
+        step = "go the way back, 07-roll-back: what was written there would be lost"
+        raise WrongUse("the target may hold what the source does not", object=d1.database_id, next=step)
     report(sum(chunk.rows for chunk in manifest.chunks if chunk.id in done and chunk.kind == "rows"))
     with ThreadPoolExecutor(connections, thread_name_prefix="load") as pool:
         for _, group in itertools.groupby(todo, key=lambda chunk: (chunk.kind, chunk.table)):
-            _send_all(pool, d1, folder, group, report)
+            _send_all(pool, d1, folder, group, report, fenced=stands is not None)
     return Loaded(
         chunks=len(todo),
         skipped=len(manifest.chunks) - len(todo),
@@ -70,15 +77,20 @@ def receipt_prefix(manifest: Manifest) -> str:
     return manifest.chunks[0].id.split("/")[0] if manifest.chunks else manifest.id
 
 
-def send_chunk(d1: D1, folder: Path, chunk: Chunk) -> bool:
+def send_chunk(d1: D1, folder: Path, chunk: Chunk, *, fenced: bool = False) -> bool:
     """Send one chunk with its receipt.  True if it was written now, False if it was there."""
-    return once(d1, body(folder, chunk), chunk.id, chunk.sha256)
+    return once(d1, body(folder, chunk, fenced=fenced), chunk.id, chunk.sha256)
 
 
-def body(folder: Path, chunk: Chunk) -> bytes:
-    """The request body of a chunk: its receipt first, then its statements as they lie on disk."""
-    head = d1_item(receipt(chunk.id, chunk.sha256, chunk.rows))
-    return b'{"batch":[' + head + b"," + read_chunk(folder, chunk) + b"]}"
+def body(folder: Path, chunk: Chunk, *, fenced: bool = False) -> bytes:
+    """The request body of a chunk: its receipt first, then its statements as they lie on disk.
+
+    `fenced`: between the two the fence is lifted, and put back after them, before the transaction ends.
+    """
+    items = [d1_item(receipt(chunk.id, chunk.sha256, chunk.rows)), read_chunk(folder, chunk)]
+    if fenced:
+        items = [items[0], d1_item(fence.LIFT), items[1], d1_item(fence.PUT_BACK)]
+    return b'{"batch":[' + b",".join(items) + b"]}"
 
 
 def d1_item(sql: str) -> bytes:
@@ -86,7 +98,9 @@ def d1_item(sql: str) -> bytes:
     return item(sql.encode())
 
 
-def _send_all(pool: ThreadPoolExecutor, d1: D1, folder: Path, chunks: Iterable[Chunk], report: Progress) -> None:
+def _send_all(
+    pool: ThreadPoolExecutor, d1: D1, folder: Path, chunks: Iterable[Chunk], report: Progress, *, fenced: bool
+) -> None:
     waiting: dict[Future[bool], Chunk] = {}
 
     def settle(until: int) -> None:
@@ -100,7 +114,7 @@ def _send_all(pool: ThreadPoolExecutor, d1: D1, folder: Path, chunks: Iterable[C
 
     try:
         for chunk in chunks:
-            waiting[pool.submit(send_chunk, d1, folder, chunk)] = chunk
+            waiting[pool.submit(send_chunk, d1, folder, chunk, fenced=fenced)] = chunk
             settle(0 if chunk.kind == "delta" else AHEAD - 1)  # the chunks of a delta stand on each other
         settle(0)
     finally:
