@@ -53,6 +53,7 @@ SINGLE = (
     "test_keys_rules",
     "test_objects_bucket",
     "test_tables_acceptance",
+    "test_tables_fence",
     "test_tables_rules",
 )
 COUNTS = {"TB408", "TB411", "OB401", "KE403", "JO401"}  # a number differs where something is missing or too many

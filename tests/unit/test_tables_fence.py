@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import apsw
 import pytest
 from helpers.carry import Carried, after_statements, carry, make_source, same_rows, table_statements
+from helpers.fires import fires, not_passed
 
-from towpath.checks import Verdict
+from towpath.checks import Check, Verdict
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.errors import D1Error
 from towpath.errors import CannotFinish, WrongUse
@@ -19,6 +22,7 @@ from towpath.tables import acceptance, delta, fence, load
 from towpath.tables.reproved import reproved
 from towpath.tables.schema import quoted
 from towpath.tables.written import find_written
+from towpath.workbench import cutover
 
 SCHEMA = """
 CREATE TABLE owner (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE);
@@ -53,6 +57,7 @@ WRITES = (
     "INSERT INTO item (owner_id) VALUES (1) RETURNING id",
     "INSERT INTO named (email) VALUES ('by the view')",
     'INSERT INTO "odd ""name" DEFAULT VALUES',
+    "UPDATE tag SET word = 'q' WHERE item_id = 1",
     "UPDATE item SET name = name",
     "UPDATE OR IGNORE item SET name = 'x'",
     "UPDATE OR REPLACE owner SET email = 'bob' WHERE id = 1",
@@ -293,3 +298,21 @@ def test_the_way_back_finds_what_was_written_behind_it(tmp_path: Path, d1: D1) -
     fence.shut(d1)
     found = find_written(d1, state.manifest, state.exporter)
     assert {name: change.count for name, change in found.items() if change.count} == {"tag": 1}
+
+
+@fires("CU108")
+def test_a_cutover_begun_anew_while_the_target_may_be_ahead(d1: D1) -> Iterable[str]:
+    checks: list[Check] = []
+    state = object()
+    run = SimpleNamespace(phase="06-cutover", add=checks.extend)
+    bench: Any = SimpleNamespace(run=run, d1=d1, state=state, has_begun=lambda _: True)
+    assert cutover.base(bench) is state
+    fence.install(d1)
+    assert cutover.base(bench) is state
+    assert not_passed(checks) == set()
+    fence.open(d1)
+    for step in (fence.read, fence.shut):
+        step(d1)
+        with pytest.raises(CannotFinish, match=r"CU108 .*nobody carried them back.*07-roll-back"):
+            cutover.base(bench)
+    return not_passed(checks)

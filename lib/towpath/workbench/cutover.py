@@ -17,8 +17,8 @@ from towpath import objects
 from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.errors import CannotFinish, WrongUse
 from towpath.tables import changes as tables
+from towpath.tables import fence, virtual
 from towpath.tables import load as loading
-from towpath.tables import virtual
 from towpath.tables.acceptance import received
 from towpath.tables.changes import TableChanges
 from towpath.tables.delta import write_delta
@@ -54,11 +54,25 @@ class Sent:
 
 
 def base(bench: Workbench) -> State:
-    """The state that the target holds, or was on its way to.  Raises WrongUse when it holds none of this run."""
+    """The state that the target holds, or was on its way to.
+
+    Raises WrongUse when it holds none of this run, CannotFinish (CU108) when it may be ahead of the source.
+    """
     state = bench.state
     if not bench.has_begun(state):
         raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next="run 04-import first")
+    _refuse_ahead(bench)
     return state
+
+
+def _refuse_ahead(bench: Workbench) -> None:
+    stands = fence.read(bench.d1)
+    if stands is not None and stands.ahead:
+        report_check(bench, "CU108", "target", "not ahead of the source", f"may be, since {stands.changed_at}", False)
+        what = "the target may hold what the source does not: writes were let in there, and nobody carried them back"
+        raise CannotFinish(what, object=bench.d1.database_id, next=RULES["CU108"].advice, code="CU108")
+    found = "no fence stands" if stands is None else "nothing was let in"
+    report_check(bench, "CU108", "target", "not ahead of the source", found, True)
 
 
 def freeze(bench: Workbench) -> Freeze:

@@ -16,6 +16,7 @@ _ROWS = (
     ("CU102", "cutover", "The source did not change while it was frozen", "find the writer that ignores the switch"),
     ("CU103", "cutover", "The target receives the delta, all of it", "run 06-cutover again: it goes on from there"),
     ("CU104", "cutover", "The freeze is as short as the runbook allows", "shorten the time between 03 and 06"),
+    ("CU108", "cutover", "The target holds nothing that the source lacks", "go the way back, 07-roll-back"),
     ("CU201", "cutover", "No row stands in the way back", "decide by hand which side is right, row by row"),
     ("CU202", "cutover", "No file stands in the way back", "decide by hand which side is right, file by file"),
     ("CU203", "cutover", "Every row written on the target is carried back", "run 07-roll-back again"),
