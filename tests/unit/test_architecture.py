@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plan.rules",
     },
     "places": {*WORDS, "cloudflare.r2", "objects", "plan.ends", "plan.params", "runs"},
+    "rehearsal": {"errors", "cloudflare", "local", "traffic"},
     "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local"},
     "__main__": {"cli"},
 }
