@@ -34,7 +34,12 @@ app.callback(invoke_without_command=True)(help_without_command)
 def up(
     system: System,
     env: Environment = "local",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Empty D1 and R2 first (environment local only).")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Empty D1, R2 and KV first (environments local and rehearsal only).")
+    ] = False,
+    stumble: Annotated[
+        bool, typer.Option("--stumble", help="Put a fake before the new side that can be told to fail (rehearsal).")
+    ] = False,
 ) -> None:
     """Start the runtime, and prove it.
 
@@ -48,6 +53,7 @@ def up(
     """
     root = project_root()
     params = _params(root, system, env)
+    gateway = _gateway(root, params)
     runtime, is_new = start(
         system,
         env,
@@ -58,7 +64,7 @@ def up(
         fresh=fresh,
         namespace=params.kv_namespace_id,
         worker=worker_folder(root, system),
-        gateway=_gateway(root, params),
+        gateway=gateway.stumbling() if gateway and stumble else gateway,
     )
     try:
         proofs = selftest(runtime, root)

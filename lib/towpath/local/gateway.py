@@ -18,6 +18,8 @@ NAMESPACE = "towpath-traffic"  # the id of the local KV namespace in which the s
 REQUESTS = "towpath-requests"  # the id of the local D1 database of the request lines
 STATUS = "/.well-known/towpath-traffic"  # answered by the gateway itself
 MAIN = Path(__file__).parents[1] / "traffic" / "gateway" / "src" / "index.ts"
+STUMBLING = Path(__file__).with_name("stumbling.mjs")
+STUMBLE = "stumble"  # the key in NAMESPACE that says {"share": 0.0 … 1.0, "from": per cent of the ramp}
 BINDINGS = {"kv_namespaces": "TRAFFIC", "d1_databases": "REQUESTS", "services": "APP"}
 
 
@@ -30,10 +32,15 @@ class Gateway:
     compatibility: str
     variables: Mapping[str, Any]  # see traffic/gateway/src/environment.ts
     port: int
+    stumbles: bool = False  # the fake of stumbling.mjs stands between it and the Worker
 
     def before(self, origin: str, port: int) -> Gateway:
         """The same before the old application at this address, on this port."""
         return replace(self, variables={**self.variables, "ORIGIN": origin}, port=port)
+
+    def stumbling(self) -> Gateway:
+        """The same before a new side that can be made to fail; for rehearsals."""
+        return replace(self, stumbles=True)
 
 
 def gateway_folder(root: Path, system: str) -> Path | None:
@@ -73,5 +80,6 @@ def bundle_gateway(gateway: Gateway, worker: Bundle | None, node: Path, packages
         "requests": REQUESTS,
         "worker": worker.options["name"],
         "port": gateway.port,
+        "stumbling": str(STUMBLING) if gateway.stumbles else "",
     }
     return bundled(MAIN, options, node, packages, to)

@@ -11,6 +11,8 @@ from towpath.local.gateway import Gateway
 from towpath.local.runtime import DEADLINE, Runtime, answers, bundles, halt, launch, serving
 from towpath.local.state import Record, State, Wanted
 
+PRACTICE = ("local", "rehearsal")  # environments whose target may be emptied
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -63,7 +65,7 @@ def up(
     """See to it that a runtime serves this system on this port; return it, and whether it was started now.
 
     One that serves already is used if it answers on the same port with the same bucket, database, namespace, Worker and
-    gateway; else it is stopped and started anew.  `fresh` empties D1, R2 and KV first (environment `local` only).
+    gateway; else it is stopped and started anew.  `fresh` empties D1, R2 and KV first (practice only).
     Raises WrongUse, BadInput (the Worker cannot be bundled), CannotFinish.
     """
     state = state or State.of(root, system, environment)
@@ -96,10 +98,10 @@ def down(state: State) -> bool:
 def reset(state: State, environment: str) -> None:
     """Stop the runtime and empty D1, R2 and KV; the credentials stay.
 
-    Raises WrongUse outside the environment `local`.
+    Raises WrongUse outside the environments for practice.
     """
-    if environment != "local":
-        step = "use --env local, or remove the data by hand if you are sure"
+    if environment not in PRACTICE:
+        step = "use --env local or rehearsal, or remove the data by hand if you are sure"
         raise WrongUse("only a rehearsal may be started afresh", object=f"environment {environment}", next=step)
     down(state)
     if state.folder.is_dir():
