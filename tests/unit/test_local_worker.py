@@ -310,4 +310,4 @@ def test_what_wrangler_jsonc_lacks_is_named(folder: Path, tmp_path: Path, old: s
 
 
 def test_a_system_without_a_worker_has_none(root: Path) -> None:
-    assert worker_folder(root, "joan") is None
+    assert worker_folder(root, "nobody") is None

@@ -6,7 +6,7 @@
 // When it answers it writes `ready` (a file).  It lives as long as its stdin ("stdin") or until SIGTERM ("signal").
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const want = JSON.parse(process.env.TOWPATH_RUNTIME);
 const secret = (file) => readFileSync(file, 'utf8').trim();
@@ -56,7 +56,11 @@ const application = (worker) => ({
   modules: [{ type: 'ESModule', path: worker.script }],
   modulesRoot: dirname(worker.script),
   compatibilityDate: worker.compatibility,
-  bindings: { ...worker.variables, ENQUEUE_TOKEN: secret(want.token) },
+  bindings: {
+    ...worker.variables,
+    ...Object.fromEntries(worker.secrets.map((name) => [name, secret(join(want.secrets, name))])),
+    ENQUEUE_TOKEN: secret(want.token),
+  },
   d1Databases: { [worker.database || 'DB']: want.database },
   kvNamespaces: { [worker.namespace || 'KV']: want.namespace },
   r2Buckets: { [worker.bucket || 'R2']: bucket(want.buckets[0]) },
@@ -88,13 +92,25 @@ const before = (gateway) => ({
   bindings: gateway.variables,
   kvNamespaces: { TRAFFIC: gateway.namespace },
   d1Databases: { REQUESTS: gateway.requests },
-  serviceBindings: { APP: gateway.worker },
+  serviceBindings: { APP: gateway.stumbling ? STUMBLING : gateway.worker },
   unsafeDirectSockets: [{ host: '127.0.0.1', port: gateway.port }],
+});
+
+// A fake, see stumbling.mjs.
+const STUMBLING = 'towpath-stumbling';
+const stumbling = (gateway) => ({
+  name: STUMBLING,
+  modules: true,
+  script: readFileSync(gateway.stumbling, 'utf8'),
+  compatibilityDate: want.compatibility,
+  kvNamespaces: { TRAFFIC: gateway.namespace },
+  serviceBindings: { APP: gateway.worker },
 });
 
 try {
   const workers = want.worker ? [application(want.worker), prover()] : [nobody()];
   if (want.gateway) workers.push(before(want.gateway));
+  if (want.gateway?.stumbling) workers.push(stumbling(want.gateway));
   runtime = new Miniflare(convertV4MiniflareOptions({
     host: '127.0.0.1',
     port: want.port,

@@ -179,9 +179,9 @@ def bundles(
     node, packages = tools(root)
     state.prepare()
     built = bundle(read_worker(worker), node, packages, state.folder / "worker.js") if worker else None
-    if gateway is None:
-        return built, None
-    return built, bundle_gateway(gateway, built, node, packages, state.folder / "gateway.js")
+    state.keep(built.options["secrets"] if built else ())
+    before = bundle_gateway(gateway, built, node, packages, state.folder / "gateway.js") if gateway else None
+    return built, before
 
 
 def halt(state: State, child: subprocess.Popen[bytes] | None = None) -> None:
@@ -225,6 +225,7 @@ def _spawn(
         "accessKey": str(state.folder / "r2-access-key"),
         "secretKey": str(state.folder / "r2-secret-key"),
         "token": str(state.folder / "worker-token"),
+        "secrets": str(state.secrets),
         "worker": dict(built.options) if built else None,
         "gateway": dict(before.options) if before else None,
         "prover": str(PROVER),

@@ -5,6 +5,7 @@ build/local/<system>-<environment>/
     r2-access-key     made up at the first start, readable by its owner alone; params name these two files
     r2-secret-key
     worker-token      the same for the Worker's own door (ENQUEUE_TOKEN)
+    secrets/          what the Worker's secrets.required asks for, a file for each: put there by its owner, or made up
     worker.js         the system's Worker, bundled, where it has one; gateway.js the same for its gateway
     runtime.json      the process that serves it, with its start time and port
     runtime.log       what the runtime said since its last start
@@ -20,7 +21,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,6 +112,11 @@ class State:
         return Secret("file:worker-token", self.folder)
 
     @property
+    def secrets(self) -> Path:
+        """Where the secrets of the Worker lie."""
+        return self.folder / "secrets"
+
+    @property
     def namespace(self) -> str:
         """The id of the KV namespace where nobody named one."""
         return f"{self.folder.name}-kv"
@@ -120,13 +126,16 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data.mkdir(exist_ok=True)
         for name, length in (("r2-access-key", 16), ("r2-secret-key", 32), ("worker-token", 32)):
-            path = self.folder / name
-            if path.is_file() and path.stat().st_size:
-                continue
-            path.unlink(missing_ok=True)
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(secrets.token_hex(length) + "\n")
+            _make_up(self.folder / name, length)
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Make up each secret of the Worker that nobody has put there."""
+        for name in names:
+            _make_up(self.secrets / name, 32)
+
+    def worker_secret(self, name: str) -> Secret:
+        """A secret of the Worker, by its name in wrangler.jsonc."""
+        return Secret(f"file:secrets/{name}", self.folder)
 
     def read(self) -> Record | None:
         """The record of the last start; None if there is none or it cannot be read."""
@@ -191,3 +200,13 @@ class State:
                         raise WrongUse(what, object=str(self.folder), next=step) from cause
                     time.sleep(0.05)
             yield
+
+
+def _make_up(path: Path, length: int) -> None:
+    if path.is_file() and path.stat().st_size:
+        return
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as out:
+        out.write(secrets.token_hex(length) + "\n")

@@ -22,6 +22,7 @@ PATIENCE = 60.0  # seconds for the bundler; 0.2 on an idle machine
 # A text stays as it is, a comment goes, a comma before a closing bracket goes.
 _JSONC = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+_SECRET = re.compile(r"^[A-Z][A-Z0-9_]*$")
 _CONSUMER = {"max_batch_size": "maxBatchSize", "max_batch_timeout": "maxBatchTimeout", "max_retries": "maxRetries"}
 
 
@@ -34,6 +35,7 @@ class Worker:
     main: Path
     compatibility: str
     variables: Mapping[str, Any]
+    secrets: tuple[str, ...]  # names alone
     database: str  # names of bindings, "" where there is none
     namespace: str
     bucket: str
@@ -72,6 +74,7 @@ def read_worker(folder: Path) -> Worker:
         main=main,
         compatibility=text(path, found, "compatibility_date"),
         variables=found.get("vars", {}),
+        secrets=_secrets(path, found),
         database=_one(path, found, "d1_databases"),
         namespace=_one(path, found, "kv_namespaces"),
         bucket=_one(path, found, "r2_buckets"),
@@ -87,6 +90,7 @@ def bundle(worker: Worker, node: Path, packages: Path, to: Path) -> Bundle:
         "script": str(to),
         "compatibility": worker.compatibility,
         "variables": dict(worker.variables),
+        "secrets": list(worker.secrets),
         "database": worker.database,
         "namespace": worker.namespace,
         "bucket": worker.bucket,
@@ -139,6 +143,16 @@ def wrong(path: Path, what: str) -> BadInput:
 def _plain(text: str) -> str:
     """JSON with comments and trailing commas as plain JSON."""
     return _COMMA.sub(lambda found: found[1] or "", _JSONC.sub(lambda found: found[1] or " ", text))
+
+
+def _secrets(path: Path, found: Mapping[str, Any]) -> tuple[str, ...]:
+    names = found.get("secrets", {}).get("required", [])
+    for name in names:
+        if not isinstance(name, str) or not _SECRET.match(name):
+            raise wrong(path, f"secrets.required names {name!r}, which is no name of a secret")
+        if name in found.get("vars", {}):
+            raise wrong(path, f"{name} is a secret, and vars has it too")
+    return tuple(names)
 
 
 def _one(path: Path, found: Mapping[str, Any], key: str) -> str:

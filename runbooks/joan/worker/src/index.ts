@@ -1,0 +1,90 @@
+// Joan on Cloudflare: the same API as her old side (runbooks/joan/legacy), over D1 and R2.
+//
+// What is not here: /docs, /redoc and /openapi.json, which FastAPI makes for developers.
+import { changeTask, createTask, deleteTask, getTask, listTasks } from './tasks';
+import { changeFolder, createFolder, deleteFolder, folderTree } from './folders';
+import { changeNote, createNote, deleteNote, getNote, listNotes } from './notes';
+import { deleteAttachment, download, upload } from './attachments';
+import { login, me, register } from './auth';
+import { json, Refused } from './answers';
+import { Call } from './call';
+import type { Environment } from './environment';
+
+type Route = [method: string, path: string, answer: (call: Call) => Promise<Response> | Response];
+
+const ROUTES: Route[] = [
+  ['POST', '/auth/register', register],
+  ['POST', '/auth/login', login],
+  ['GET', '/auth/me', me],
+  ['GET', '/tasks', listTasks],
+  ['POST', '/tasks', createTask],
+  ['GET', '/tasks/:task_id', getTask],
+  ['PATCH', '/tasks/:task_id', changeTask],
+  ['DELETE', '/tasks/:task_id', deleteTask],
+  ['GET', '/notes', listNotes],
+  ['POST', '/notes', createNote],
+  ['GET', '/notes/:note_id', getNote],
+  ['PATCH', '/notes/:note_id', changeNote],
+  ['DELETE', '/notes/:note_id', deleteNote],
+  ['GET', '/folders', folderTree],
+  ['POST', '/folders', createFolder],
+  ['PATCH', '/folders/:folder_id', changeFolder],
+  ['DELETE', '/folders/:folder_id', deleteFolder],
+  ['POST', '/attachments/upload', upload],
+  ['GET', '/attachments/:attachment_id', download],
+  ['DELETE', '/attachments/:attachment_id', deleteAttachment],
+  ['GET', '/health', () => json({ maintenance: false, writes_in_flight: 0 })],
+];
+
+/** The named parts of a path; null if it is not of this pattern. */
+function parts(pattern: string, path: string): Record<string, string> | null {
+  const [wanted, found] = [pattern.split('/'), path.split('/')];
+  if (wanted.length !== found.length) return null;
+  const named: Record<string, string> = {};
+  for (const [at, part] of wanted.entries()) {
+    const value = found[at] ?? '';
+    if (part.startsWith(':') && value !== '') named[part.slice(1)] = decoded(value);
+    else if (part !== value) return null;
+  }
+  return named;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+async function answer(request: Request, environment: Environment): Promise<Response> {
+  const url = new URL(request.url);
+  let other: string | undefined;
+  for (const [method, pattern, reply] of ROUTES) {
+    const path = parts(pattern, url.pathname);
+    if (path === null) continue;
+    if (method === request.method) return reply(await Call.of(environment, request, path, url));
+    other ??= method;
+  }
+  if (other !== undefined) throw new Refused(405, 'Method Not Allowed', { allow: other });
+  return elsewhere(url);
+}
+
+/** Another address with a slash more or less, if there is a route for that. */
+function elsewhere(url: URL): Response {
+  const path = url.pathname.endsWith('/') ? url.pathname.replace(/\/+$/, '') : `${url.pathname}/`;
+  if (path === '' || !ROUTES.some(([, pattern]) => parts(pattern, path) !== null)) throw new Refused(404, 'Not Found');
+  return new Response(null, { status: 307, headers: { location: `${url.origin}${path}${url.search}` } });
+}
+
+export default {
+  async fetch(request, environment): Promise<Response> {
+    try {
+      return await answer(request, environment);
+    } catch (error) {
+      if (error instanceof Refused) return error.answer;
+      console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      return new Response('Internal Server Error', { status: 500 }); // what failed is nobody's business but the log's
+    }
+  },
+} satisfies ExportedHandler<Environment>;
