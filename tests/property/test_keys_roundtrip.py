@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 from pathlib import Path
@@ -14,7 +15,10 @@ from redis import Redis
 
 from towpath import keys
 from towpath.cloudflare import KV, Client
-from towpath.keys.values import decode, encode
+from towpath.keys.source import Source
+from towpath.keys.values import canonical, decode, encode
+from towpath.keys.write import Change, Held, read_keys
+from towpath.keys.write import write as write_back
 
 BYTES = st.one_of(st.text(max_size=30).map(lambda text: text.encode("utf-8", "surrogatepass")), st.binary(max_size=30))
 SOME = BYTES.filter(bool)
@@ -96,3 +100,29 @@ def test_every_key_arrives_as_it_was(redis_client: Redis, client: Client, moving
             type, value = moving[one.key]
             assert (one.metadata or {})["type"] == type
             assert decode(type, kv.get(one.key) or b"") == value
+
+
+@given(VALUES)
+def test_a_form_is_its_own_canonical_form_however_its_json_is_written(given: tuple[str, Any]) -> None:
+    type, value = given
+    made = encode(type, value)
+    assert canonical(type, made.value) == made
+    if type != "string":
+        spaced = json.dumps(json.loads(made.value), indent=1).encode()
+        assert canonical(type, spaced) == made
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(VALUES, VALUES)
+def test_any_value_is_written_back_over_any_other(
+    redis_client: Redis, before: tuple[str, Any], after: tuple[str, Any]
+) -> None:
+    redis_client.flushdb()
+    source = Source(redis_client)
+    write(redis_client, "key", *before)
+    (was,) = read_keys(source, [b"key"])
+    form = encode(*after)
+    write_back(redis_client, source, Change("key", form.type, form.value, None, Held.of(was)))
+    (now,) = read_keys(source, [b"key"])
+    assert now is not None
+    assert encode(now.type, now.value) == form

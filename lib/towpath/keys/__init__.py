@@ -1,5 +1,6 @@
 """Keys: a Redis database becomes a namespace of KV, and the record proves it."""
 
+from towpath.keys.back import Back, Proved, carry_back, find_back, prove_back
 from towpath.keys.compare import compare
 from towpath.keys.delta import Applied, Delta, apply, delta
 from towpath.keys.export import export
@@ -14,6 +15,7 @@ from towpath.keys.target import Fingerprint, fingerprint
 __all__ = [
     "RULES",
     "Applied",
+    "Back",
     "Chunk",
     "Delta",
     "Entry",
@@ -24,16 +26,20 @@ __all__ = [
     "KeyRule",
     "Loaded",
     "Manifest",
+    "Proved",
     "apply",
+    "carry_back",
     "compare",
     "connect",
     "decisions",
     "delta",
     "export",
     "facts",
+    "find_back",
     "fingerprint",
     "forget_receipts",
     "inventory",
     "load",
+    "prove_back",
     "read",
 ]

@@ -33,8 +33,8 @@ NAMED = 10_000  # differences that a result names; the checks count all of them
 ROUNDING = 1  # seconds
 Pair = tuple[Entry | None, Listed | None]
 _CODES = {"value": "KE406", "metadata": "KE407", "expiry": "KE408"}
-_GONE = "gone"  # the kind of a key that is rightly not there: listed, no difference
-_LIFTED = "lifted"  # the kind of a key whose life ended in the source, but which was lifted to one that goes on
+GONE = "gone"  # the kind of a key that is rightly not there: listed, no difference
+LIFTED = "lifted"  # the kind of a key whose life ended in the source, but which was lifted to one that goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,18 @@ def compare(
     """
     if by not in ("bulk", "single"):
         raise WrongUse(f"by={by!r}", next="compare by 'bulk' or by 'single'")
-    proof = _Proof(kv, receipts.read(kv).notes, clock, by == "single")
     tally: Counter[str] = Counter()
     named: list[Difference] = []
     gone: list[str] = []
-    listing = (listed for listed in kv.list() if not listed.key.startswith(RESERVED))
-    portions = _portions(side_by_side(manifest, listing), by)
-    looks = each(lambda p: (p, _look(proof, p)), portions, connections, ahead=AHEAD, name="keys")
-    for pairs, found in looks:
+    for pairs, found in looks(kv, manifest, by=by, clock=clock, connections=connections):
         tally["namespace"] += sum(listed is not None for _, listed in pairs)
         tally["bytes"] += sum(entry.size for entry, _ in pairs if entry is not None)
         keys = sum(entry is not None for entry, _ in pairs)
         tally["keys"] += keys
-        ended = [difference for difference in found if difference.kind in (_GONE, _LIFTED)]
+        ended = [difference for difference in found if difference.kind in (GONE, LIFTED)]
         tally.update(difference.kind for difference in ended)
         gone += [difference.key for difference in ended[: SAMPLES - len(gone)]]
-        found = [difference for difference in found if difference.kind not in (_GONE, _LIFTED)]
+        found = [difference for difference in found if difference.kind not in (GONE, LIFTED)]
         for difference in found:
             tally[_code(difference)] += 1
         named += found[: NAMED - len(named)]
@@ -94,6 +90,24 @@ def compare(
         checks=_checks(kv.namespace, manifest, tally, named, gone),
         differences=tuple(named),
     )
+
+
+def looks(
+    kv: KV,
+    entries: Iterable[Entry],
+    *,
+    by: Literal["bulk", "single"] = "bulk",
+    clock: Clock = time.time,
+    connections: int = CONNECTIONS,
+) -> Iterator[tuple[Sequence[Pair], list[Difference]]]:
+    """Every key that either side holds, some at a time, with what differs; `entries` in the order of their keys.
+
+    A key that is rightly not there, or that outlives its source because it was lifted, is told as `GONE` or `LIFTED`.
+    """
+    proof = _Proof(kv, receipts.read(kv).notes, clock, by == "single")
+    listing = (listed for listed in kv.list() if not listed.key.startswith(RESERVED))
+    portions = _portions(side_by_side(entries, listing), by)
+    return each(lambda p: (p, _look(proof, p)), portions, connections, ahead=AHEAD, name="keys")
 
 
 def _portions(pairs: Iterable[Pair], by: str) -> Iterator[Sequence[Pair]]:
@@ -147,13 +161,13 @@ def _absent(proof: _Proof, entry: Entry) -> Difference:
         noted = proof.notes.left.get(entry.key)
         was_left = noted is not None and abs(noted - expiration) <= ROUNDING
         if was_left or expiration <= proof.clock():
-            return proof.difference(entry.key, "expiry", _GONE, str(expiration), "")
+            return proof.difference(entry.key, "expiry", GONE, str(expiration), "")
     return proof.difference(entry.key, "", "missing", _digest(entry.size, entry.sha256), "")
 
 
 def _extra(proof: _Proof, listed: Listed) -> Difference:
     _, lifted = proof.notes.lifted.get(listed.key, (0, None))
-    kind = _LIFTED if lifted is not None and listed.expiration == lifted else "extra"
+    kind = LIFTED if lifted is not None and listed.expiration == lifted else "extra"
     found = f"{_metadata(listed.metadata)}, expires {listed.expiration}"
     return proof.difference(listed.key, "", kind, "", found)
 
@@ -199,15 +213,15 @@ def _checks(
     keys: dict[str, list[str]] = {}
     for difference in named:
         keys.setdefault(_code(difference), []).append(difference.key)
-    number = manifest.keys - tally[_GONE]
-    equal = f"{tally['keys'] - tally[_GONE] - tally['KE404']:,} equal"
+    number = manifest.keys - tally[GONE]
+    equal = f"{tally['keys'] - tally[GONE] - tally['KE404']:,} equal"
 
     def row(code: str, expected: str, words: str) -> Check:
         count = tally[code]
         found = f"{count:,} {words}" if count else ("none" if expected == "none" else equal)
         return check(code, namespace, expected, found, not count, keys.get(code, ()))
 
-    held = tally["namespace"] - tally[_LIFTED]
+    held = tally["namespace"] - tally[LIFTED]
     there = check("KE403", namespace, f"{number:,}", f"{held:,}", held == number)
     return (
         there,
@@ -216,7 +230,5 @@ def _checks(
         row("KE406", f"SHA-256 of every value, {manifest.bytes:,} bytes", "differ"),
         row("KE407", "type and encoding as exported", "differ"),
         row("KE408", f"as in the source, rounded up, within {ROUNDING} s", "differ"),
-        check(
-            "KE409", namespace, RULES["KE409"].title.lower(), f"{tally[_GONE] + tally[_LIFTED]:,} of them", True, gone
-        ),
+        check("KE409", namespace, RULES["KE409"].title.lower(), f"{tally[GONE] + tally[LIFTED]:,} of them", True, gone),
     )

@@ -158,8 +158,8 @@ class _Writer:
         if large or len(self._pairs) >= CHUNK_KEYS or self._size + len(body) > CHUNK_BYTES:
             self.cut()
         digest = hashlib.sha256(made.value).hexdigest()
-        alone = _alone(key, made)
-        entry = Entry(key, made.type, made.encoding, len(made.value), digest, read.expires, len(self.chunks), alone)
+        number, single = len(self.chunks), alone(key, made)
+        entry = Entry(key, made.type, made.encoding, len(made.value), digest, read.expires, number, single)
         self._pairs.append(body)
         self._size += len(body)
         if expiration is not None:
@@ -180,7 +180,7 @@ class _Writer:
         self.stayed += 1
 
 
-def _alone(key: str, made: Encoded) -> bool:
+def alone(key: str, made: Encoded) -> bool:
     """True if a bulk read would not give the value exactly: see towpath.cloudflare.kv."""
     return (
         made.encoding == "binary"

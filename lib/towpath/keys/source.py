@@ -102,7 +102,7 @@ class Source:
         """Send commands together; an error that one of them meets stands in its place."""
         if not commands:
             return []
-        with self._told(commands):
+        with self.told(commands):
             pipeline = self._redis.pipeline(transaction=atomic)
             for command in commands:
                 pipeline.execute_command(*command)
@@ -110,7 +110,7 @@ class Source:
 
     def one(self, *command: Any) -> Any:
         """Send one command; an error is raised."""
-        with self._told([command]):
+        with self.told([command]):
             return self._redis.execute_command(*command)
 
     def facts(self) -> Facts:
@@ -247,7 +247,7 @@ class Source:
         return BadInput(f"Redis refuses a command: {error}", object=where, next=step)
 
     @contextmanager
-    def _told(self, commands: Sequence[Command]) -> Iterator[None]:
+    def told(self, commands: Sequence[Command]) -> Iterator[None]:
         """Errors of the connection as ours; none of them ever says the password."""
         words = commands[0][0]
         try:

@@ -14,8 +14,10 @@ decimal text that gives the same double again, `inf` and `-inf` included.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -23,6 +25,7 @@ import orjson
 from towpath.errors import BadInput
 
 Pair = tuple[bytes, bytes]
+_STREAM_ID = re.compile(rb"\d{1,20}-\d{1,20}")
 Value = Any  # bytes; dict of bytes; list or set of bytes; list of (member, score); list of (id, list of pairs)
 
 
@@ -66,6 +69,38 @@ def decode(type: str, value: bytes) -> Value:
         raise BadInput(
             f"the value is not the form of a {type}", object=type, next="see the forms in docs/keys.md"
         ) from error
+
+
+def canonical(type: str, value: bytes) -> Encoded | None:
+    """A value of KV as `encode` would have written it, however its JSON was written; None for an empty collection.
+
+    Redis has no empty collections: such a key is not there.  Raises BadInput when the value is not the form of that
+    type, or is one that Redis cannot hold: a member twice, a score that is no number, ids that do not ascend.
+    """
+    plain = decode(type, value)
+    if type == "string":
+        return encode(type, plain)
+    if type == "zset":
+        plain = sorted(plain, key=lambda pair: (pair[1], pair[0]))
+    if problem := _impossible(type, plain, len(orjson.loads(value))):
+        raise BadInput(f"Redis cannot hold it: {problem}", object=type, next="correct the value in KV")
+    return encode(type, plain) if plain else None
+
+
+def _impossible(type: str, plain: Any, members: int) -> str:
+    if type in ("hash", "set") and len(plain) != members:
+        return "the same member stands in it twice"
+    if type == "zset" and len({member for member, _ in plain}) != members:
+        return "the same member stands in it twice"
+    if type == "zset" and any(number != number for _, number in plain):
+        return "a score is no number"
+    if type == "stream":
+        ids = [tuple(map(int, id.split(b"-"))) if _STREAM_ID.fullmatch(id) else (0, 0) for id, _ in plain]
+        if any(one >= other for one, other in pairwise([(0, 0), *ids])):
+            return "its ids do not ascend"
+        if not all(fields for _, fields in plain):
+            return "an entry has no field"
+    return ""
 
 
 def score(value: float) -> str:
