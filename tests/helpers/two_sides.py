@@ -54,6 +54,7 @@ VARIABLES: dict[str, Any] = {
     "SESSION": "cookie:session",
     "ROUTES": ["/people/:id", "/static/*", "/"],
     "WRITES": ["GET /make/:what"],
+    "READS": ["POST /login"],
 }
 
 

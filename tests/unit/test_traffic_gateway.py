@@ -77,6 +77,21 @@ def test_every_mode_sends_reads_and_writes_to_its_side(
         assert by(http.get("/make/quiz")) == writes  # a GET that is listed as a write
 
 
+@pytest.mark.parametrize(
+    ("mode", "percent", "expected"),
+    [("frozen", 0, "origin"), ("split", 0, "origin"), ("split", 100, "worker"), ("worker", 0, "worker")],
+)
+def test_a_post_that_only_reads_goes_where_reads_go(sides: Sides, mode: str, percent: int, expected: str) -> None:
+    """A log-in works while nothing can be written, and does not pin who logs in to the new side."""
+    sides.set(mode, percent)
+    with sides.http(headers={"Cookie": "session=me"}) as http:
+        answer = http.post("/login", content=b"x")
+        assert (answer.status_code, by(answer)) == (200, expected)
+        assert answer.json()["body"] == "x"
+        assert not [name for name in answer.cookies if name.startswith("__towpath")]
+        assert by(http.put("/login", content=b"x")) == ("gateway" if mode == "frozen" else "worker"), "named by method"
+
+
 def test_a_refused_write_says_when_to_come_back(sides: Sides, http: httpx.Client) -> None:
     sides.set("frozen")
     asked = len(sides.old.asked)

@@ -24,4 +24,6 @@ export interface Environment {
   ROUTES?: string[];
   /** Requests with a reading method that write all the same: `GET /generate/:type`. */
   WRITES?: string[];
+  /** Requests with a writing method that only read: `POST /auth/login`. */
+  READS?: string[];
 }

@@ -23,7 +23,9 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname === STATUS) return signed(new Response(null, { status: 204 }), 'gateway', revision, []);
 
-    const writes = !READING.includes(request.method) || listed(request.method, pathname, environment.WRITES ?? []);
+    const { WRITES = [], READS = [] } = environment;
+    const other = READING.includes(request.method) ? WRITES : READS; // what is not as its method says
+    const writes = READING.includes(request.method) === listed(request.method, pathname, other);
     const session = new Session(request);
     const place = await placed(environment, session, now.setting, writes);
     const side = decide(now, writes, place.inside, environment.FALLBACK);
