@@ -19,9 +19,12 @@ from towpath import objects
 from towpath.checks import Check, Comparison, Difference, Verdict, silent
 from towpath.errors import CannotFinish
 from towpath.tables.written import Conflict
+from towpath.traffic import steps
 from towpath.traffic.setting import wait_until_seen
+from towpath.traffic.walk import Walk
 from towpath.traffic.watch import Budget, Sample, watch
 from towpath.workbench import inventory, rollback
+from towpath.workbench.crossing import Crossing
 from towpath.workbench.cutover import Freeze
 from towpath.workbench.way_back import Found
 
@@ -135,8 +138,9 @@ def test_a_file_that_differs(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @fires("CU207", "TB412")
 def test_a_switch_that_stays_on_after_a_check_that_failed(bench: Any) -> Iterable[str]:
+    stopped: Any = SimpleNamespace(stop=lambda _: None)
     bench.run.add([FAILED])
-    rollback.lift(bench, APPROVED)
+    rollback.lift(bench, APPROVED, stopped)
     return not_passed(bench.run.checks)
 
 
@@ -177,3 +181,38 @@ def test_a_gateway_that_never_shows_the_setting() -> Iterable[str]:
             transport=old,
         )
     return [caught.value.code]
+
+
+@fires("TR106")
+def test_a_step_that_may_not_be_begun() -> Iterable[str]:
+    facts = {"setting": "origin", "new writes": "open", "ahead": "no", "fallback": "origin"}
+    walk = Walk(steps.over(), lambda: facts, lambda: steps.EVIDENCE, {}, lambda _: None)
+    with pytest.raises(
+        CannotFinish, match=r"step `freeze`: it may not be begun: new writes is open, not shut"
+    ) as caught:
+        walk.to("freeze")
+    return [caught.value.code]
+
+
+def on_the_way(**noted: Any) -> Crossing:
+    """A way over, as it stands at its end."""
+    bench: Any = SimpleNamespace(params=SimpleNamespace(moves_traffic=False, ramp_steps=(100,)), run=SimpleNamespace())
+    bench.run.approved = True
+    crossing = Crossing(bench, "over")
+    crossing.moves = True
+    checks: list[Check] = []
+    bench.run.add = checks.extend
+    vars(crossing).update(checks=checks, **noted)
+    return crossing
+
+
+@fires("TR107")
+def test_traffic_that_was_taken_back() -> Iterable[str]:
+    crossing = on_the_way(aborted="50 %: over budget")
+    crossing.at_its_end()
+    return not_passed(vars(crossing)["checks"])
+
+
+@fires("TR108")
+def test_writes_that_were_refused_for_too_long() -> Iterable[str]:
+    return not_passed([on_the_way().check("TR108", "writes", "under 300 s", "400 s", ok=False)])

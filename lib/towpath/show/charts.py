@@ -54,7 +54,7 @@ def bars(title: str, alt: str, rows: Sequence[tuple[str, float]], unit: str) -> 
     axes.xaxis.set_visible(False)  # each bar says its value
     axes.spines["bottom"].set_visible(False)
     numbers = table([[name, value] for name, value in rows], ["", unit or "value"], title)
-    return _shown(figure, alt, numbers)
+    return as_picture(figure, alt, numbers)
 
 
 def usage_chart(title: str, alt: str, rows: Sequence[Allowance]) -> Shown:
@@ -77,7 +77,7 @@ def usage_chart(title: str, alt: str, rows: Sequence[Allowance]) -> Shown:
         title,
         numeric=("Used", "Allowed", "Share"),
     )
-    return _shown(figure, alt, numbers)
+    return as_picture(figure, alt, numbers)
 
 
 def _said(share: float) -> str:
@@ -99,7 +99,8 @@ def _figure(title: str, count: int) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _shown(figure: Any, alt: str, numbers: Shown) -> Shown:
+def as_picture(figure: Any, alt: str, numbers: Shown) -> Shown:
+    """A figure of matplotlib as one picture with its alternative text, and its numbers below it."""
     import matplotlib as mpl
 
     out = io.BytesIO()

@@ -5,5 +5,7 @@ setting     the one value that moves during a cutover, written through KV and aw
 buckets     which sessions a percentage takes: the gateway's own computation, once more
 requests    the gateway's lines: how many requests, errors, and how long they took
 watch       one step of the ramp: go on, enough, over budget, no data
+series      the same over time, for a chart
+walk        walking through the steps: look, do, look again, note
 steps       the steps of the way over and of the way back, as data: what each needs, makes and must see fresh
 """

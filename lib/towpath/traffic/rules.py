@@ -42,5 +42,23 @@ RULES: dict[str, Rule] = {
             Severity.WARN,
             "the numbers are of what was written; look at the log of the gateway and the size of the lines' database",
         ),
+        _rule(
+            "TR106",
+            "step of the cutover may not be begun",
+            Severity.REFUSE,
+            "see that it holds, then run 06-cutover again, or go the way back with 07-roll-back",
+        ),
+        _rule(
+            "TR107",
+            "traffic is not where it should be at the end",
+            Severity.REFUSE,
+            "go the way back with 07-roll-back: users read on the old side until then, and nothing is lost",
+        ),
+        _rule(
+            "TR108",
+            "writes were refused for longer than promised",
+            Severity.WARN,
+            "shorten the time between 03-export and 06-cutover, so that less has changed",
+        ),
     )
 }

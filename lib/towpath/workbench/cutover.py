@@ -1,6 +1,7 @@
-"""06-cutover: the source frozen, what changed since the snapshot applied, everything proved again.
+"""06-cutover: the source frozen, what changed since the snapshot applied, everything proved, the new side opened.
 
-Nothing here moves traffic: the source stays frozen when the phase ends, and the new side takes over by the runbook.
+Where a gateway stands before both sides, `crossing` moves the traffic; else the source stays frozen when the phase
+ends, and the new side takes over by the runbook.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import towpath.workbench.export as exporting
-from towpath import objects
+from towpath import objects, show
 from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.errors import CannotFinish, WrongUse
 from towpath.tables import changes as tables
@@ -26,7 +27,9 @@ from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.tables.schema import Named
 from towpath.workbench import validate
+from towpath.workbench.crossing import Crossing
 from towpath.workbench.delta import file_delta
+from towpath.workbench.gateway import in_flight
 from towpath.workbench.rules import RULES
 from towpath.workbench.state import State
 from towpath.workbench.workbench import Workbench
@@ -75,22 +78,38 @@ def _refuse_ahead(bench: Workbench) -> None:
     report_check(bench, "CU108", "target", "not ahead of the source", found, True)
 
 
-def freeze(bench: Workbench) -> Freeze:
+def begin(bench: Workbench) -> Crossing:
+    """The way over: asks whether this phase may write, and puts the fence up, closed, where traffic moves."""
+    bench.run.approve_write(bench.fingerprint)
+    crossing = Crossing(bench, "over")
+    crossing.begin()
+    return crossing
+
+
+def freeze(bench: Workbench, crossing: Crossing) -> Freeze:
     """Switch the application's writes off, and remember the state of its data.
 
     A dry run leaves the switch alone: what it then shows may be overtaken by the application.
     """
-    approved = bench.run.approve_write(bench.fingerprint)
-    switch = bench.run.source("source_maintenance_switch")
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    if approved:
-        draft = switch.with_name(switch.name + ".tmp")
-        draft.write_text(json.dumps({"since": at, "by": f"towpath {bench.run.run_folder.run_id}"}), encoding="utf-8")
-        os.replace(draft, switch)  # noqa: PTH105 - atomic: the application reads it at any moment
-        found = f"{bench.params.source_maintenance_switch} since {at}"
-        report_check(bench, "CU101", "switch", "on", found, switch.is_file())
+    if not bench.run.approved:
+        return Freeze(time.monotonic(), at, (), approved=False)
+    _shut_old(bench, at)
     started = time.monotonic()
-    return Freeze(started, at, _quiet(bench) if approved else (), approved)
+    version = _quiet(bench)
+    if crossing.way == "over":
+        crossing.knows["old quiet"] = lambda: True
+        crossing.to("old quiet")
+    return Freeze(started, at, version, approved=True)
+
+
+def _shut_old(bench: Workbench, at: str) -> None:
+    switch = bench.run.source("source_maintenance_switch")
+    draft = switch.with_name(switch.name + ".tmp")
+    draft.write_text(json.dumps({"since": at, "by": f"towpath {bench.run.run_folder.run_id}"}), encoding="utf-8")
+    os.replace(draft, switch)  # noqa: PTH105 - atomic: the application reads it at any moment
+    found = f"{bench.params.source_maintenance_switch} since {at}"
+    report_check(bench, "CU101", "switch", "on", found, switch.is_file())
 
 
 def _quiet(bench: Workbench) -> tuple[int, ...]:
@@ -99,7 +118,7 @@ def _quiet(bench: Workbench) -> tuple[int, ...]:
     since, end = time.monotonic(), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end:
         version = bench.origin.version()
-        if version != last:
+        if version != last or in_flight(bench.params.source_url):
             last, since = version, time.monotonic()
         elif time.monotonic() - since >= QUIET_SECONDS:
             return version
@@ -199,6 +218,22 @@ def still_frozen(bench: Workbench, freeze: Freeze) -> float:
         report_check(bench, "CU104", "freeze", f"under {budget} s", f"{seconds:.1f} s", seconds < budget)
         bench.run.number("freeze_seconds", round(seconds, 3), "s")
     return seconds
+
+
+def applied(crossing: Crossing, freeze: Freeze) -> show.Shown:
+    """Note that the source was read once more, and that what had changed is on the target."""
+    crossing.worked("snapshot", 0.0, f"the source as it is since {freeze.at}")
+    crossing.worked("delta", 0.0, "what had changed since the export")
+    return crossing.to("delta")
+
+
+def open_new(bench: Workbench, crossing: Crossing, freeze: Freeze) -> show.Shown:
+    """Let the new side take writes, if every check so far passes and nobody has written to the source meanwhile."""
+    failed = [check for check in bench.run.checks if check.verdict is Verdict.FAIL]
+    if failed:
+        crossing.stop(f"{failed[0].code} {failed[0].object} fails, so the new side stays shut")
+    crossing.knows["equal"] = lambda: bench.origin.unwritten(freeze.version)
+    return crossing.to("open new")
 
 
 def _triggers(bench: Workbench, final: Exporter) -> list[Named]:

@@ -19,6 +19,7 @@ from towpath.tables.compare import compare
 from towpath.tables.export import Exporter
 from towpath.tables.written import Conflict
 from towpath.workbench import inventory
+from towpath.workbench.crossing import Crossing
 from towpath.workbench.cutover import Freeze, report_check
 from towpath.workbench.state import State
 from towpath.workbench.way_back import Found, Now
@@ -67,6 +68,12 @@ def base(bench: Workbench) -> State:
         step = "nothing was written there: remove the maintenance switch, and the source goes on"
         raise WrongUse("the target holds no snapshot of this run", object=bench.run.phase, next=step)
     return state
+
+
+def begin(bench: Workbench) -> Crossing:
+    """The way back: asks whether this phase may write, and knows the steps that give traffic back."""
+    bench.run.approve_write(bench.fingerprint)
+    return Crossing(bench, "back")
 
 
 def find(bench: Workbench, state: State, report: Progress) -> Todo:
@@ -137,7 +144,7 @@ def prove_files(bench: Workbench, state: State, report: Progress) -> list[str]:
     return named
 
 
-def lift(bench: Workbench, freeze: Freeze) -> str:
+def lift(bench: Workbench, freeze: Freeze, crossing: Crossing) -> str:
     """Let the application accept writes again, once everything is proved; a dry run, or a failed check, leaves it."""
     failed = sum(check.verdict is Verdict.FAIL for check in bench.run.checks)
     switch = bench.run.source("source_maintenance_switch")
@@ -145,8 +152,19 @@ def lift(bench: Workbench, freeze: Freeze) -> str:
         return "dry run: nothing was written, and the switch is as it was"
     if failed:
         report_check(bench, "CU207", "switch", "off", f"left on: {failed} checks above fail", False)
+        crossing.stop(f"{failed} checks fail, so the source stays frozen")
         return "The source stays frozen."
-    switch.unlink(missing_ok=True)
+
+    def open_old() -> str:
+        switch.unlink(missing_ok=True)
+        return "the maintenance switch is removed"
+
+    crossing.does["open old"] = open_old
+    crossing.knows["carried back"] = lambda: True  # proved above, and since the fence is shut nobody writes there
+    crossing.worked("carry back", 0.0, "rows, files, keys and jobs, as the sections above say")
+    crossing.to("to old seen")
+    if not crossing.moves:
+        open_old()
     report_check(bench, "CU207", "switch", "off", "off" if not switch.exists() else "on", not switch.exists())
     return "The source accepts writes again."
 

@@ -8,9 +8,9 @@ import { forward } from './forward';
 import { note } from './lines';
 import { listed, routeOf } from './routes';
 import { Session, bucketOf, pinOf } from './sessions';
-import { known, type Setting } from './setting';
+import { CACHE_SECONDS, known, type Setting } from './setting';
 
-/** Answered by the gateway itself: tells the revision it works by, and nothing else. */
+/** Answered by the gateway itself: the revision it works by, how old that may be, and who reads are for otherwise. */
 const STATUS = '/.well-known/towpath-traffic';
 const READING = ['GET', 'HEAD', 'OPTIONS'];
 const RETRY_AFTER = '30'; // seconds
@@ -21,7 +21,7 @@ export default {
     const now = await known(environment, begun);
     const revision = now.setting?.revision ?? 0;
     const { pathname } = new URL(request.url);
-    if (pathname === STATUS) return signed(new Response(null, { status: 204 }), 'gateway', revision, []);
+    if (pathname === STATUS) return signed(status(environment), 'gateway', revision, []);
 
     const { WRITES = [], READS = [] } = environment;
     const other = READING.includes(request.method) ? WRITES : READS; // what is not as its method says
@@ -45,6 +45,16 @@ export default {
     return signed(answer, by, revision, place.cookies);
   },
 } satisfies ExportedHandler<Environment>;
+
+/** What somebody who moves traffic has to know of a deployment; none of it is a secret. */
+function status(environment: Environment): Response {
+  const headers = {
+    'x-towpath-fallback': environment.FALLBACK ?? 'origin',
+    'x-towpath-cache-seconds': String(environment.CACHE_SECONDS ?? CACHE_SECONDS),
+    'cache-control': 'no-store',
+  };
+  return new Response(null, { status: 204, headers });
+}
 
 interface Place {
   bucket: number | null;

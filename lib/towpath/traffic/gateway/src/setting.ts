@@ -7,6 +7,7 @@ import type { Environment } from './environment';
 
 export const KEY = 'traffic';
 const MODES = ['origin', 'frozen', 'split', 'worker'] as const;
+export const CACHE_SECONDS = 5; // for which an isolate uses what it has read, if nothing is said
 const EDGE_SECONDS = 30; // the shortest time for which Cloudflare's edge may keep a value of KV
 const PATIENCE = 1000; // milliseconds that a request waits for KV
 
@@ -31,7 +32,7 @@ let triedAt = 0; // of the last question, good or not
 let failedAt = -Infinity; // of the last answer that was none
 
 export async function known(environment: Environment, now: number): Promise<Known> {
-  const cache = (environment.CACHE_SECONDS ?? 5) * 1000;
+  const cache = (environment.CACHE_SECONDS ?? CACHE_SECONDS) * 1000;
   const keep = (environment.KEEP_SECONDS ?? 60) * 1000;
   // While nothing is known every request asks, or those that come together would not wait for the first answer.
   if (now - (setting === undefined ? failedAt : triedAt) >= cache) {

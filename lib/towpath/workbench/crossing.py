@@ -1,0 +1,264 @@
+"""Traffic, moved step by step: the table of `traffic.steps` walked over a real gateway, both fences, and the record.
+
+Where the params name no gateway nothing is moved, and every step says so.  A dry run shows what would be sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property
+
+from towpath import show
+from towpath.checks import Check, Severity, Verdict
+from towpath.errors import CannotFinish
+from towpath.show.markup import escaped
+from towpath.tables import fence
+from towpath.traffic import requests, setting, steps
+from towpath.traffic.rules import RULES
+from towpath.traffic.setting import Mode, Setting
+from towpath.traffic.walk import Noted, Walk
+from towpath.workbench.gateway import Gateway, fallback, gateway
+from towpath.workbench.workbench import Workbench
+
+NO_TRAFFIC = "No traffic is moved: the params name no gateway."
+DRY = "A dry run moves nothing: the table above says what would be done."
+MEASURED = {  # steps whose time since the way began is a number of the result
+    "all new seen": "traffic_moved_seconds",
+    "all old seen": "traffic_back_seconds",
+    "open old": "service_back_seconds",
+}
+LAST = {"over": "all new seen", "back": "to old seen"}
+
+
+class Crossing:
+    """One way, over or back.  The table of its steps stands on the page, and is rewritten as they are done."""
+
+    def __init__(self, bench: Workbench, way: str) -> None:
+        self.bench, self.way = bench, way
+        table = steps.over(bench.params.ramp_steps) if way == "over" else steps.back()
+        last = next(at for at, step in enumerate(table) if step.name == LAST[way])
+        self.moves, self.approved = bench.params.moves_traffic, bench.run.approved
+        self.began_ms = round(time.time() * 1000)
+        # what only the phase itself can know: asked each time, because the world goes on
+        self.knows: dict[str, Callable[[], bool]] = dict.fromkeys(("old quiet", "equal", "carried back"), lambda: False)
+        self.watched: tuple[int, bool] = (0, False)  # the revision that was watched, and whether it was enough
+        self.aborted = ""
+        self.does: dict[str, Callable[[], str]] = {**self._gateway_steps(), **self._fence_steps()}
+        self.walk = Walk(table[: last + 1], self.facts, self._fresh, self.does, self._tell)
+        self._live, self._seen = show.Live(), 0
+        self._began = time.monotonic()
+        if self.moves:
+            self._file = bench.run.output("traffic/steps.jsonl")
+            bench.on_close(lambda: bench.run.artefact(self._file) if self._file.exists() else None)
+            self._live.put(self.table())
+
+    # -- what notebooks call
+
+    def to(self, name: str) -> show.Shown:
+        """Walk until this step is done.  Raises CannotFinish where it may not be begun, or is not done in the end."""
+        if not self.moves:
+            return show.Shown(f"<p>{NO_TRAFFIC}</p>", NO_TRAFFIC)
+        if self.aborted or not self.approved:
+            words = f"Nothing more is moved: {self.aborted}." if self.aborted else DRY
+            return show.Shown(f"<p>{escaped(words)}</p>", words)
+        self.walk.to(name)
+        done = self.walk.noted[-1]
+        return show.Shown(f"<p>{escaped(_sentence(done))}</p>", _sentence(done))
+
+    def worked(self, name: str, seconds: float, words: str) -> None:
+        """Note work that the cells have done."""
+        if self.moves and self.approved and not self.aborted:
+            self.walk.worked(name, seconds, words)
+
+    def stop(self, why: str) -> None:
+        """Move nothing more, and leave everything as it is."""
+        self.aborted = self.aborted or why
+        if self.moves:
+            self._live.put(self.table())
+
+    def abort(self, why: str) -> None:
+        """Traffic to 0 %, at once: reads to the old side, writes nowhere.  What the new side got is not lost.
+
+        Raises CannotFinish where the gateway cannot be reached: then somebody has to do it by hand, at once.
+        """
+        self.aborted = why
+        begun = time.monotonic()
+        self._set(Mode.FROZEN, 0)
+        self._wait()
+        fence.shut(self.bench.d1, by=self._by)
+        seconds = time.monotonic() - begun
+        self.bench.run.number("abort_seconds", round(seconds, 3), "s")
+        self._write(Noted("ABORT", _now(), seconds, False, f"traffic back to 0 %: {why}"))
+        self._live.put(self.table())
+
+    @property
+    def open_for_traffic(self) -> bool:
+        """True while this way may move traffic."""
+        return self.moves and self.approved and not self.aborted
+
+    def seconds_since(self, name: str) -> float:
+        """Seconds since this step was noted."""
+        at = next(one.at for one in self.walk.noted if one.name == name)
+        return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(at)).total_seconds()
+
+    def moments(self) -> list[tuple[float, str]]:
+        """When each step was noted, in seconds since this way began."""
+        began = self.began_ms / 1000
+        return [(dt.datetime.fromisoformat(one.at).timestamp() - began, one.name) for one in self.walk.noted]
+
+    def check(self, code: str, object: str, expected: str, found: str, *, ok: bool) -> Check:
+        """One check of traffic."""
+        rule = RULES[code]
+        bad = Verdict.WARN if rule.severity is Severity.WARN else Verdict.FAIL
+        verdict, advice = (Verdict.PASS, "") if ok else (bad, rule.advice)
+        return Check(code, rule.surface, object, expected, found, verdict, advice)
+
+    # -- facts and evidence
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The gateway; asked for when it is first needed, so that nobody needs one where no traffic moves."""
+        return gateway(self.bench)
+
+    @property
+    def holds(self) -> Setting:
+        """The setting that stands in KV; written for the first time where there is none."""
+        return setting.read(self.gateway.kv) or setting.begin(self.gateway.kv, dt.datetime.now(dt.UTC))
+
+    def facts(self) -> Mapping[str, str]:
+        """Every fact of `steps.FACTS`, asked of the world."""
+        holds, stands = self.holds, fence.read(self.bench.d1)
+        switch = self.bench.run.source("source_maintenance_switch")
+        return {
+            "setting": holds.fact,
+            "seen": "yes" if self._seen == holds.revision else "no",
+            "old writes": "shut" if switch.exists() else "open",
+            "new writes": "open" if stands is not None and not stands.closed else "shut",
+            "ahead": "yes" if stands is not None and stands.ahead else "no",
+            "fallback": fallback(self.gateway.url),
+            "old side": "there",
+            **{fact: "yes" if ask() else "no" for fact, ask in self.knows.items()},
+        }
+
+    def _fresh(self) -> list[str]:
+        # The gates of this phase have asked for the first three when it was opened; see runs.gates.
+        found = ["validated", "rehearsed", "approved"] if self.approved else []
+        found += ["equal"] if self.knows["equal"]() else []
+        return found + (["watched"] if self.watched == (self.holds.revision, True) else [])
+
+    # -- steps
+
+    def _gateway_steps(self) -> dict[str, Callable[[], str]]:
+        def change(mode: Mode, percent: int, *, new: bool = False) -> Callable[[], str]:
+            return lambda: self._set(mode, percent, new=new)
+
+        found = {
+            "freeze": change(Mode.FROZEN, 0, new=True),
+            "all old": change(Mode.FROZEN, 0),
+            "all new": change(Mode.WORKER, 100),
+            "to old": change(Mode.ORIGIN, 0),
+            "fall back": self._fall_back,
+        }
+        for percent in self.bench.params.ramp_steps:
+            found |= {f"split {percent}": change(Mode.SPLIT, percent), f"split {percent} seen": self._wait}
+        return found | dict.fromkeys(("freeze seen", "all new seen", "all old seen", "to old seen"), self._wait)
+
+    def _fence_steps(self) -> dict[str, Callable[[], str]]:
+        def opened() -> str:
+            return _fenced(fence.open(self.bench.d1, by=self._by))
+
+        def shut() -> str:
+            return _fenced(fence.shut(self.bench.d1, by=self._by))
+
+        def even() -> str:
+            return _fenced(fence.even(self.bench.d1, by=self._by))
+
+        return {"open new": opened, "shut new": shut, "even": even}
+
+    @property
+    def _by(self) -> str:
+        return f"towpath {self.bench.run.run_folder.run_id} {self.bench.run.result.stem}"
+
+    def begin(self) -> None:
+        """Before the first step of the way over: the fence stands, closed, and the lines have their table."""
+        if self.moves and self.approved:
+            requests.prepare(self.gateway.lines)
+            fence.install(self.bench.d1, exempt=self.bench.run.mapping.tables.empty, by=self._by)
+
+    def _set(self, mode: Mode, percent: int, *, new: bool = False) -> str:
+        holds = setting.change(self.gateway.kv, self.holds, mode, percent, dt.datetime.now(dt.UTC), new_salt=new)
+        return f"the gateway's setting is {holds.line}"
+
+    def _wait(self) -> str:
+        holds = self.holds
+        seen = setting.wait_until_seen(self.gateway.url, holds.revision, cache_seconds=self.gateway.cache_seconds)
+        self._seen = holds.revision
+        return f"{seen.answers} answers in a row by revision {seen.revision}"
+
+    def _fall_back(self) -> str:
+        what = "the deployed gateway gives to the new side what it cannot know"
+        step = "deploy it with FALLBACK origin, then run 07-roll-back again; users read on the old side meanwhile"
+        raise CannotFinish(what, object=self.gateway.url, next=step, code="TR106")
+
+    # -- the record
+
+    def _tell(self, noted: Noted) -> None:
+        self._write(noted)
+        if noted.name in MEASURED:
+            self.bench.run.number(MEASURED[noted.name], round(time.monotonic() - self._began, 3), "s")
+        self._live.put(self.table())
+
+    def _write(self, noted: Noted) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"way": self.way, **asdict(noted)}, ensure_ascii=False) + "\n")
+        self.bench.run.log("step", noted.name, "-", noted.words or "found in place")
+
+    def table(self) -> show.Shown:
+        """Every step of this way: what it does, and when it was done."""
+        done = {one.name: one for one in self.walk.noted}
+        rows = [(at, step.name, step.does, *_told(done.get(step.name))) for at, step in enumerate(self.walk.steps, 1)]
+        if self.aborted:
+            rows.append((len(rows) + 1, "STOP", "nothing more is moved", "", "", self.aborted))
+        title = "The way over, step by step" if self.way == "over" else "The way back, step by step"
+        return show.table(rows, ("", "Step", "What it does", "Done, UTC", "Took", "How"), title, numeric=("",))
+
+    def at_its_end(self) -> show.Shown:
+        """Report whether traffic is where this way ends (TR107); nothing where no traffic moves, or in a dry run."""
+        if not self.moves or not self.approved:
+            return self.to(LAST[self.way])
+        side = "new" if self.way == "over" else "old"
+        there = self.walk.has(LAST[self.way]) and not self.aborted
+        words = f"everything on the {side} side"
+        found = words if there else self.aborted or f"stopped after `{self._last}`"
+        self.bench.run.add([self.check("TR107", "traffic", words, found, ok=there)])
+        return show.Shown(f"<p>{escaped(found)}.</p>", f"{found}.")
+
+    @property
+    def _last(self) -> str:
+        return self.walk.noted[-1].name if self.walk.noted else "nothing"
+
+
+def _fenced(stands: fence.Fence) -> str:
+    words = "D1 refuses writes" if stands.closed else "D1 accepts writes"
+    ahead = "may be" if stands.ahead else "is not"
+    return f"{words}; it {ahead} ahead of the source; {len(stands.fenced)} tables fenced"
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
+def _sentence(done: Noted) -> str:
+    how = "found in place" if done.found else f"{done.words or 'done'}, in {done.seconds:.1f} s"
+    return f"{done.name}: {how} ({done.at[11:19]} UTC)."
+
+
+def _told(done: Noted | None) -> tuple[str, str, str]:
+    """When a step was done, how long it took, and how."""
+    if done is None:
+        return "not reached", "", ""
+    return done.at[11:23], f"{done.seconds:.1f} s", "found in place" if done.found else done.words

@@ -1,0 +1,148 @@
+"""The ramp: a percentage of the sessions reads on the new side, is watched, and then more of them, or none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from towpath import show
+from towpath.errors import TowpathError
+from towpath.traffic import requests
+from towpath.traffic.series import Point, series
+from towpath.traffic.watch import Budget, Outcome, Sample, Word, watch
+from towpath.workbench.crossing import DRY, NO_TRAFFIC, Crossing
+from towpath.workbench.workbench import Workbench
+
+PATIENCE = 600.0  # seconds beyond the bake time, until the least number of requests must be there
+EVERY = 3.0  # seconds between two drawings of the chart
+REFUSED_SECONDS = 300  # "under five minutes total downtime" is what the runbooks promise
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the ramp: its percentage, when it began (milliseconds since 1970), and how it ended."""
+
+    percent: int
+    began: int
+    outcome: Outcome
+
+
+def budget(bench: Workbench) -> Budget:
+    """What each step must show, as the params say it."""
+    params = bench.params
+    return Budget(
+        error_rate=params.ramp_errors_percent / 100,
+        p95_ms=params.ramp_p95_ms,
+        requests=params.ramp_requests,
+        bake=float(params.ramp_bake_seconds),
+        patience=params.ramp_bake_seconds + PATIENCE,
+    )
+
+
+def climb(bench: Workbench, crossing: Crossing) -> list[Stage]:
+    """Walk through every step of the ramp under watch; one that is over budget, or silent, takes traffic back to 0 %.
+
+    Nothing where no traffic moves, in a dry run, and after the crossing was stopped.
+    """
+    stages: list[Stage] = []
+    chart = _Chart(bench, crossing)
+    for percent in bench.params.ramp_steps if crossing.open_for_traffic else ():
+        crossing.to(f"split {percent} seen")
+        if not stages:
+            _report_refused(bench, crossing)
+        stages.append(_stage(bench, crossing, percent, chart))
+        outcome = stages[-1].outcome
+        bench.run.add(outcome.checks(f"split {percent}"))
+        crossing.watched = (crossing.holds.revision, outcome.word is Word.ENOUGH)
+        if outcome.word is not Word.ENOUGH:
+            crossing.abort(f"{percent} %: {outcome.word}: {outcome.why}")
+            break
+    chart.draw()
+    return stages
+
+
+def stages_table(crossing: Crossing, stages: list[Stage]) -> show.Shown:
+    """Each step of the ramp with what was counted at the new side."""
+    if not stages:
+        words = DRY if crossing.moves and not crossing.aborted else crossing.aborted or NO_TRAFFIC
+        return show.table([[words]], ["The ramp"], "The ramp", numeric=())
+    rows = []
+    for stage in stages:
+        last = stage.outcome.samples[-1]
+        share = f"{last.errors / last.requests:.2%}" if last.requests else "no requests"
+        counted = (last.requests, last.errors, share, last.slow, f"{last.seconds:.0f} s")
+        rows.append((f"{stage.percent} %", *counted, str(stage.outcome.word)))
+    columns = ("Sessions", "Requests", "Errors", "Share", "Too slow", "Watched", "Word")
+    return show.table(rows, columns, "The ramp: what the new side answered", numeric=("Requests", "Errors", "Too slow"))
+
+
+def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart) -> Stage:
+    began, allowed = round(time.time() * 1000), budget(bench)
+    lines, revision = crossing.gateway.lines, crossing.holds.revision
+
+    def look() -> Sample:
+        now = round(time.time() * 1000)
+        return requests.sample(lines, began, now, revision=revision, p95_ms=allowed.p95_ms)
+
+    samples: list[Sample] = []
+
+    def seen(sample: Sample) -> None:
+        samples.append(sample)
+        chart.draw(every=EVERY)
+
+    try:
+        outcome = watch(look, allowed, seen=seen)
+    except TowpathError as error:  # what cannot be counted is no success
+        samples = samples or [Sample(0.0, 0, 0, 0, 0, 0.0)]
+        outcome = Outcome(Word.NO_DATA, "TR104", f"the lines cannot be counted: {error.line}", tuple(samples))
+    bench.run.number(f"split_{percent}_requests", outcome.samples[-1].requests, "requests")
+    bench.run.number(f"split_{percent}_errors", outcome.samples[-1].errors, "requests")
+    return Stage(percent, began, outcome)
+
+
+def _report_refused(bench: Workbench, crossing: Crossing) -> None:
+    seconds = crossing.seconds_since("freeze")
+    bench.run.number("writes_refused_seconds", round(seconds, 3), "s")
+    long = seconds > REFUSED_SECONDS
+    expected, found = f"under {REFUSED_SECONDS} s", f"{seconds:.1f} s from the freeze until the new side took writes"
+    bench.run.add([crossing.check("TR108", "writes", expected, found, ok=not long)])
+
+
+class _Chart:
+    """Requests over time, drawn again while the ramp goes on; the last drawing stays."""
+
+    def __init__(self, bench: Workbench, crossing: Crossing) -> None:
+        self.bench, self.crossing = bench, crossing
+        self.live, self.drawn = show.Live(), 0.0
+
+    def draw(self, *, every: float = 0.0) -> None:
+        if not self.crossing.moves or not self.crossing.approved or time.monotonic() - self.drawn < every:
+            return
+        since = self.crossing.began_ms
+        points = _points(self.crossing, since)
+        self.drawn = time.monotonic()
+        self.live.put(
+            show.requests_over_time(
+                "Requests through the gateway",
+                _words(points),
+                [(point.at, point.side, point.rate, point.errors, point.p95) for point in points],
+                [show.Moment(at, name) for at, name in self.crossing.moments() if not name.endswith(" seen")],
+                self.bench.params.ramp_p95_ms,
+            )
+        )
+
+
+def _points(crossing: Crossing, since: int) -> tuple[Point, ...]:
+    try:
+        return series(crossing.gateway.lines, since, round(time.time() * 1000))
+    except TowpathError:
+        return ()  # a chart that cannot be drawn must not stop the ramp; the watch says so by itself
+
+
+def _words(points: tuple[Point, ...]) -> str:
+    if not points:
+        return "No request line was written."
+    new = sum(point.errors for point in points if point.side == "worker")
+    old = sum(point.errors for point in points if point.side == "origin")
+    last = max(point.at for point in points)
+    return f"Requests of {last:.0f} s, old and new side; {old} errors of the old side, {new} of the new one."
