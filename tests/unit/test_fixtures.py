@@ -54,6 +54,7 @@ SINGLE = (
     "test_objects_bucket",
     "test_tables_acceptance",
     "test_tables_fence",
+    "test_parity_replay",
     "test_tables_rules",
 )
 COUNTS = {"TB408", "TB411", "OB401", "KE403", "JO401"}  # a number differs where something is missing or too many

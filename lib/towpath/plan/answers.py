@@ -9,12 +9,13 @@ from towpath.fitting.rules import RULES as FITTING
 from towpath.jobs.rules import RULES as JOBS
 from towpath.keys.rules import RULES as KEYS
 from towpath.objects.rules import RULES as OBJECTS
+from towpath.parity.rules import RULES as PARITY
 from towpath.plan.document import Document, Place
 from towpath.plan.problems import Problem, key_of
 from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.tables.rules import RULES as TABLES
 
-SURFACES: dict[str, Rule] = {**TABLES, **POSTGRESQL, **FITTING, **OBJECTS, **KEYS, **JOBS}
+SURFACES: dict[str, Rule] = {**TABLES, **POSTGRESQL, **FITTING, **OBJECTS, **KEYS, **JOBS, **PARITY}
 
 
 def decision_problem(document: Document, place: Place, code: str, do: str) -> Problem | None:

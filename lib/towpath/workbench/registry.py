@@ -10,6 +10,7 @@ from towpath.fitting.rules import RULES as FITTING
 from towpath.jobs.rules import RULES as JOBS
 from towpath.keys.rules import RULES as KEYS
 from towpath.objects.rules import RULES as OBJECTS
+from towpath.parity.rules import RULES as PARITY
 from towpath.plan.rules import RULES as PLAN
 from towpath.postgresql.rules import RULES as POSTGRESQL
 from towpath.runs.rules import RULES as RUNS
@@ -38,6 +39,7 @@ _ROOMS: tuple[tuple[str, str, Mapping[str, Rule]], ...] = (
     ("objects", "files", OBJECTS),
     ("keys", "Redis", KEYS),
     ("jobs", "Celery on Redis", JOBS),
+    ("parity", "", PARITY),
     ("traffic", "", TRAFFIC),
     ("workbench", "", JOINTS),
 )
