@@ -1,36 +1,25 @@
-/** A request that cannot be answered as it is; the message is for its sender. */
+/** A request that cannot be answered as it is; `detail` is for its sender, in the form that FastAPI gives it. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
-    message: string,
+    readonly detail: unknown,
+    readonly headers: Record<string, string> = {},
   ) {
-    super(message);
+    super(String(detail));
   }
 }
 
-export function json(value: unknown, status = 200): Response {
-  return Response.json(value, { status });
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return Response.json(value, { status, headers });
 }
 
-/** The body as JSON; refuses what is longer than `most` bytes before it is read to its end. */
-export async function body(request: Request, most: number): Promise<unknown> {
-  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  try {
-    return JSON.parse(text.decode(await bytes(request, most)));
-  } catch (error) {
-    if (error instanceof Refused) throw error;
-    throw new Refused(400, 'the body is not JSON in UTF-8');
-  }
-}
-
-/** The body as bytes, at most `most` of them. */
-export async function bytes(request: Request, most: number): Promise<Uint8Array> {
-  if (request.body === null) throw new Refused(400, 'the body is empty');
+/** The body as bytes; refuses what is longer than `most` of them before it is read to its end. */
+export async function bytes(request: Request, most: number, refusal: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of request.body as ReadableStream<Uint8Array>) {
+  for await (const part of (request.body ?? []) as AsyncIterable<Uint8Array>) {
     size += part.byteLength;
-    if (size > most) throw new Refused(413, `the body is longer than ${most} bytes`);
+    if (size > most) throw new Refused(413, refusal);
     parts.push(part);
   }
   const whole = new Uint8Array(size);
@@ -44,5 +33,22 @@ export async function bytes(request: Request, most: number): Promise<Uint8Array>
 
 /** True for an object with keys; null and arrays are none. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Numeral);
+}
+
+/** A number of JSON by its own digits, because a double has no room for all that PostgreSQL keeps. */
+export class Numeral {
+  constructor(readonly text: string) {}
+
+  get value(): number {
+    return Number(this.text);
+  }
+
+  get whole(): boolean {
+    return /^-?\d+$/.test(this.text);
+  }
+
+  toJSON(): unknown {
+    return JSON.rawJSON(this.text);
+  }
 }

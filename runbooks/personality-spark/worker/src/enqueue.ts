@@ -1,7 +1,7 @@
 // POST /enqueue: the way into the queue for jobs that come from Celery.
 //
 // The same job may be sent again: what counts is the id, and the consumer keeps each id once.
-import { Refused, body, isRecord, json } from './answers';
+import { Refused, bytes, isRecord, json } from './answers';
 import type { Environment } from './environment';
 import { LONGEST_DELAY, asJob, type Job } from './jobs';
 
@@ -14,9 +14,19 @@ const REQUEST_JOBS = 1000;
 
 type Message = MessageSendRequest<Job> & { bytes: number };
 
+/** Its refusals say `error`: the handing over of jobs reads them, and no client of the old application. */
 export async function enqueue(environment: Environment, request: Request): Promise<Response> {
+  try {
+    return await accept(environment, request);
+  } catch (error) {
+    if (error instanceof Refused) return json({ error: error.detail }, error.status);
+    throw error;
+  }
+}
+
+async function accept(environment: Environment, request: Request): Promise<Response> {
   await permit(environment, request);
-  const sent = await body(request, REQUEST_BYTES);
+  const sent = await parsed(request);
   if (!Array.isArray(sent)) throw new Refused(400, 'the body must be an array of jobs');
   if (sent.length > REQUEST_JOBS) throw new Refused(413, `more than ${REQUEST_JOBS} jobs in one request`);
   const messages = sent.map(message);
@@ -27,6 +37,15 @@ export async function enqueue(environment: Environment, request: Request): Promi
     await environment.ANALYTICS_QUEUE.sendBatch(batch.map(({ bytes: _, ...rest }) => rest));
   }
   return json({ ids: messages.map(({ body }) => body.id) }, 202);
+}
+
+async function parsed(request: Request): Promise<unknown> {
+  const body = await bytes(request, REQUEST_BYTES, `the body is longer than ${REQUEST_BYTES} bytes`);
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  } catch {
+    throw new Refused(400, 'the body is not JSON in UTF-8');
+  }
 }
 
 /** Refuses who does not know the token; comparing digests takes the same time for every wrong one. */

@@ -1,5 +1,6 @@
 // A job on its way: what /enqueue takes, what a message holds, what the consumer keeps.
 import { isRecord } from './answers';
+import type { Environment } from './environment';
 
 /**
  * `body` is the text that Celery kept (arguments as JSON), never parsed on its way.  `eta`: not before this time;
@@ -14,10 +15,13 @@ export interface Job {
   expires?: string;
 }
 
+export const COMPLETED = 'analytics.track_quiz_completion';
+export const SHARED = 'analytics.track_quiz_share';
+
 /** The tasks that this Worker can run.  All are stubs: what they did stands in the legacy side's tasks. */
 export const TASKS: ReadonlySet<string> = new Set([
-  'analytics.track_quiz_completion',
-  'analytics.track_quiz_share',
+  COMPLETED,
+  SHARED,
   'shares.render_card',
   'mail.send_weekly_digest',
 ]);
@@ -46,4 +50,12 @@ export function asJob(value: unknown): Job | string {
 export function delay(job: Job, now: number): number {
   if (job.eta === undefined) return 0;
   return Math.min(LONGEST_DELAY, Math.max(0, Math.ceil((Date.parse(job.eta) - now) / 1000)));
+}
+
+/** Leaves a task to the queue, in the very text in which Celery would have kept it. */
+export async function send(environment: Environment, task: string, args: (string | number)[]): Promise<void> {
+  const given = args.map((argument) => JSON.stringify(argument)).join(', ');
+  const body = `[[${given}], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]`;
+  const job: Job = { id: crypto.randomUUID(), queue: 'analytics', task, body };
+  await environment.ANALYTICS_QUEUE.send(job, { contentType: 'json' });
 }
