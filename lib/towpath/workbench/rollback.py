@@ -59,7 +59,7 @@ class Todo:
 
 def base(bench: Workbench) -> State:
     """The last state that the target held of the source.  Raises WrongUse for what cannot be carried back."""
-    if others := bench.surfaces & {"server", "cache", "jobs"}:
+    if others := bench.surfaces & {"cache", "jobs"}:
         what = f"the way back of {', '.join(sorted(others))} is not built"
         step = "keep the source frozen, and carry by hand what the new side wrote since"
         raise WrongUse(what, object=bench.run.phase, next=step)

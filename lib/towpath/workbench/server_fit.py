@@ -19,7 +19,9 @@ from towpath.fitting.fitted import Fitted
 from towpath.fitting.losses import losses
 from towpath.fitting.rules import RULES
 from towpath.fitting.shape import Shaped, shape
-from towpath.fitting.source import source_of
+from towpath.fitting.source import Source, source_of
+from towpath.fitting.spec import Fit
+from towpath.fitting.turned import Turning, turn
 from towpath.fitting.violations import violations
 from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.convert import convert
@@ -32,6 +34,9 @@ from towpath.tables.virtual import FILLED, read_virtual
 
 if TYPE_CHECKING:
     from towpath.workbench.workbench import Workbench
+
+
+SHOWN = 5
 
 
 def declared_by(statements: Sequence[str]) -> Schema:
@@ -65,11 +70,22 @@ class ServerFit:
         return declared_by([*made.table_statements, *made.after_statements]) if made else self.migrations.schema
 
     @cached_property
+    def _source(self) -> Source:
+        return source_of(self.catalog, self.bench.sensitive)
+
+    @cached_property
+    def _rules(self) -> Fit:
+        return same_names(self._source, self.target) if self.generated else self.bench.run.mapping.tables.fitted
+
+    @cached_property
     def fitted(self) -> Fitted:
         """How the rows go into the target's tables."""
-        source = source_of(self.catalog, self.bench.sensitive)
-        rules = same_names(source, self.target) if self.generated else self.bench.run.mapping.tables.fitted
-        return fit(source, self.target, rules)
+        return fit(self._source, self.target, self._rules)
+
+    @cached_property
+    def turning(self) -> Turning:
+        """The same turned round: how rows of the target go back."""
+        return turn(self.filled()[0], self._rules, self.catalog)
 
     @cached_property
     def conversion(self) -> Conversion:
@@ -101,7 +117,8 @@ class ServerFit:
         else:
             counted = losses(captured, fitted)
             broken = violations(captured, self.target, fitted, run.folder, report)
-            run.judge([*findings, *counted.findings, *broken], RULES, more=counted.decisions)
+            wrong = self.turning.findings
+            run.judge([*findings, *counted.findings, *broken, *wrong], RULES, more=counted.decisions)
             told = f"{sum(finding.count for finding in broken):,} rows do" if broken else "none does"
             run.check("FT300", "tables", "rows", none, told, not broken, "see the rows that FT301 to FT306 name")
         if self.generated is not None:
@@ -109,9 +126,22 @@ class ServerFit:
             run.add(prove(self.generated, self.catalog))
         else:
             run.add(self._beside())
+        run.add(self._way_back() if not refused else ())
         told = f"{len(fitted.sources)} source columns, {len(fitted.targets)} target columns"
         step = "see the columns that FT101 to FT112 name"
         run.check("FT100", "tables", "fit", "every column accounted for", told, not refused, step)
+
+    def _way_back(self) -> Iterator[Check]:
+        """What 07-roll-back could not carry back, said before anybody needs it."""
+        lost = [told for turned in self.turning.tables.values() for told in turned.told()]
+        if lost:
+            told = f"{len(lost)}: {'; '.join(lost[:SHOWN])}{' …' if len(lost) > SHOWN else ''}"
+            step = (
+                "say under back and follows in mapping.yaml what becomes of them, or accept that 07 would refuse them"
+            )
+            yield Check(
+                "CU212", "cutover", "way back", "every change of the target", told, Verdict.WARN, step, tuple(lost)
+            )
 
     def _beside(self) -> Iterator[Check]:
         """An adopted schema takes nothing of the source but rows: what else was declared is named, kind by kind."""

@@ -234,7 +234,7 @@ class ServerOrigin:
         """
         run = self.bench.run
         self._snapshot = self._new_snapshot().__enter__()
-        self.bench.on_close(self._let_go)
+        self.bench.on_close(self.let_go)
         catalog = self._snapshot.read_catalog()
         if catalog.digest != run.read_json(STRUCTURE)["digest"]:
             run.add([self.unchanged()])
@@ -244,8 +244,8 @@ class ServerOrigin:
         path = folder / "capture.sqlite"
         captured = capture(self._snapshot, catalog, path, report)
         if captured.failed:
-            first = captured.failed[0]
-            raise BadInput(first.error, object=first.source, next="grant SELECT on it, then run the phase again")
+            step, first = "grant SELECT on it, then run the phase again", captured.failed[0]
+            raise BadInput(first.error, object=first.source, next=step)
         self.__dict__.pop("fit", None)
         self._captured, self._shaped = path, self.fit.shape(path, folder / FILE)
         return self._shaped.path
@@ -267,15 +267,16 @@ class ServerOrigin:
 
     def prove(self, exporter: Exporter, manifest: Manifest, report: Progress) -> Comparison | None:
         """PostgreSQL's own values, through the mapping, against the exported pages; ends the transaction."""
-        assert self._snapshot is not None
+        assert self._snapshot
         found = prove(self._snapshot, self.fit.filled()[0], manifest, exporter.db, exporter.relations, report)
-        self._let_go()
+        self.let_go()
         return found
 
-    def _let_go(self) -> None:
-        if self._snapshot is not None:
-            self._snapshot.__exit__(None, None, None)
-            self._snapshot = None
+    def let_go(self) -> None:
+        """End the transaction that `take` has left open."""
+        held, self._snapshot = self._snapshot, None
+        if held is not None:
+            held.__exit__(None, None, None)
 
     # -- the freeze
 

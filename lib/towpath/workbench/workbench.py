@@ -31,6 +31,7 @@ from towpath.workbench.file_back import FileBack
 from towpath.workbench.file_origin import FileOrigin
 from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
+from towpath.workbench.server_back import ServerBack
 from towpath.workbench.server_origin import ServerOrigin
 from towpath.workbench.state import OBJECTS, SNAPSHOT, State
 from towpath.workbench.way_back import WayBack
@@ -88,7 +89,8 @@ class Workbench(Ends):
     @cached_property
     def way_back(self) -> WayBack:
         """How rows go back to where they came from."""
-        return FileBack(self)
+        origin = self.origin
+        return ServerBack(self, origin) if isinstance(origin, ServerOrigin) else FileBack(self)
 
     @property
     def source(self) -> apsw.Connection:

@@ -39,7 +39,7 @@ def budget(bench: Workbench) -> Budget:
     )
 
 
-def climb(bench: Workbench, crossing: Crossing) -> list[Stage]:
+def ramp_up(bench: Workbench, crossing: Crossing) -> list[Stage]:
     """Walk through every step of the ramp under watch; one that is over budget, or silent, takes traffic back to 0 %.
 
     Nothing where no traffic moves, in a dry run, and after the crossing was stopped.
