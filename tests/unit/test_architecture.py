@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgresql": {*WORDS, "sensitive", "tables.dialect"},
     "fitting": {"checks", "errors", "sensitive", "cloudflare.limits", "tables", "postgresql"},
     "traffic": {"checks", "errors", "cloudflare"},
-    "routes": {"errors", "streams"},
+    "routes": {*WORDS, "findings", "streams"},
     "parity": {*WORDS, "sensitive", "routes"},
     "plan": {
         *WORDS,
@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fitting.rules",
         "fitting.spec",
         "postgresql.rules",
+        "routes.rules",
     },
     "show": WORDS,
     "runs": {*WORDS, "signing", "plan", "show.markup"},
@@ -61,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "jobs",
         "fitting",
         "postgresql",
+        "routes",
         "traffic",
         "show",
         "runs.attempt",
@@ -69,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "places": {*WORDS, "cloudflare.r2", "objects", "plan.ends", "plan.params", "runs"},
     "rehearsal": {"errors", "cloudflare", "local", "traffic"},
-    "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local"},
+    "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local", "routes"},
     "__main__": {"cli"},
 }
 NOTEBOOKS_MAY_IMPORT = {"towpath.show", "towpath.runs.run", "towpath.workbench"}

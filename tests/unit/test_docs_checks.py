@@ -18,7 +18,7 @@ from towpath.workbench.registry import registry
 
 PAGE = markdown.ROOT / "docs" / "checks.md"
 HEADER = ("code", "title", "severity", "what it looks for", "what to do")
-CODE = re.compile(r"(RD|PL|RN|TB|PG|FT|OB|KE|JO|PA|TR|CU)\d{3}")
+CODE = re.compile(r"(RD|PL|RN|TB|PG|FT|OB|KE|JO|PA|RT|TR|CU)\d{3}")
 LIB = markdown.ROOT / "lib" / "towpath"
 
 

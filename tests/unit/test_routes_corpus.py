@@ -14,14 +14,15 @@ ITEMS = [
     Recorded("GET /tasks/{id}", "GET", "/tasks/{id:task}?a=ä", {"authorization": "Bearer {token:user1}"}, b"", "log"),
     Recorded("POST /tasks", "POST", "/tasks", {"content-type": "application/json"}, '{"title": "ä"}'.encode(), "har"),
     Recorded("POST /cards", "POST", "/cards", {}, b"\x89PNG\xff", "hand", expects=415, note="it is no card"),
-    Recorded("GET /generate", "GET", "/generate", {}, b"", "openapi", also_writes=True),
+    Recorded("GET /generate", "GET", "/generate", {}, b"", "openapi", declared=True),
+    Recorded("POST /login", "POST", "/login", {}, b"", "openapi", declared=False),
 ]
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    assert write(tmp_path / "corpus.jsonl", ITEMS) == 4
+    assert write(tmp_path / "corpus.jsonl", ITEMS) == 5
     assert list(read(tmp_path / "corpus.jsonl")) == ITEMS
-    assert [one.writes for one in ITEMS] == [False, True, True, True]
+    assert [one.writes for one in ITEMS] == [False, True, True, True, False]
 
 
 def test_an_empty_corpus_is_whole(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def lines(path: Path, *changed: tuple[int, str, str]) -> None:
     path.write_text("".join(text), "utf-8")
 
 
-@pytest.mark.parametrize("left", range(5))
+@pytest.mark.parametrize("left", range(6))
 def test_a_cut_corpus_is_seen_wherever_it_was_cut(tmp_path: Path, left: int) -> None:
     path = tmp_path / "corpus.jsonl"
     write(path, ITEMS)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from towpath.cli import approval, local, places, proposal, records, review, shelf, stepping
+from towpath.cli import approval, corpus, local, places, proposal, records, rehearsal, review, shelf, stepping
 from towpath.cli.options import Changes, Environment, System, changes_from, help_without_command
 from towpath.errors import COULD_NOT_FINISH, WRONG_USE, TowpathError, WrongUse
 from towpath.plan.plan import make_plan
@@ -43,11 +43,13 @@ app.add_typer(places.app, name="place")
 app.command("list")(shelf.list_all)
 app.command("prune")(shelf.prune)
 app.command("status")(records.status)
+app.command("rehearse")(rehearsal.rehearse)
 app.command("review")(review.review)
 app.command("verify")(records.verify)
 app.command("approve")(approval.approve)
 app.command("prepare")(stepping.prepare)
 app.command("seal")(stepping.seal)
+app.command("corpus")(corpus.corpus)
 
 
 @app.command("run")

@@ -13,9 +13,10 @@ from towpath.parity.rules import RULES as PARITY
 from towpath.plan.document import Document, Place
 from towpath.plan.problems import Problem, key_of
 from towpath.postgresql.rules import RULES as POSTGRESQL
+from towpath.routes.rules import RULES as ROUTES
 from towpath.tables.rules import RULES as TABLES
 
-SURFACES: dict[str, Rule] = {**TABLES, **POSTGRESQL, **FITTING, **OBJECTS, **KEYS, **JOBS, **PARITY}
+SURFACES: dict[str, Rule] = {**TABLES, **POSTGRESQL, **FITTING, **OBJECTS, **KEYS, **JOBS, **ROUTES, **PARITY}
 
 
 def decision_problem(document: Document, place: Place, code: str, do: str) -> Problem | None:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from towpath.plan.strict import Strict
 
-ROUTE = re.compile(r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) (/\S*)$")
+ROUTE = re.compile(r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/\S*)$")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
 A_ROUTE = "a method and a path, as in GET /tasks/{task_id}"
 
@@ -39,6 +39,7 @@ class Application(Strict):
     )
     interpreter: str = Field(default="", description='"" or the Python of the application\'s own environment')
     source: str = Field(default="", description="the folder of the application's source, which is read, never run")
+    apart: tuple[str, ...] = Field(default=(), description="patterns of files in that folder that serve no request")
 
     @field_validator("source")
     @classmethod
@@ -52,7 +53,7 @@ class RouteRow(Strict):
     source: str = Field(alias="from", description=f"{A_ROUTE}, as the inventory names it")
     target: str = Field(alias="to", description=f"{A_ROUTE}, as the new application names it")
     auth: str = Field(default="none", min_length=1, description="none, bearer, cookie, … as the new application asks")
-    writes: bool | None = Field(default=None, description="true or false; left out, the method says whether it writes")
+    writes: bool | None = Field(default=None, description="true or false, where its method says something else")
     notes: str = Field(default="", description="what a reader should know, in a sentence")
 
     @field_validator("source", "target")
@@ -104,7 +105,7 @@ class Parity(Strict):
 class Traffic(Strict):
     """Everything about the requests that both sides answer."""
 
-    application: Application | None = Field(default=None, description="{kind, of, interpreter, source}")
+    application: Application | None = Field(default=None, description="{kind, of, interpreter, source, apart}")
     routes: tuple[RouteRow, ...] = Field(default=(), description="a list of {from, to, auth, writes, notes}")
     left: Mapping[str, str] = Field(default={}, description="a route that stays behind: why")
     corpus: str = Field(default="", description='"" or the JSONL file of recorded requests')

@@ -37,14 +37,22 @@ class Recorded:
     headers: Mapping[str, str] = field(hash=False)
     body: bytes
     source: str  # openapi | har | log | hand
-    also_writes: bool = False  # it writes, although its method only reads
+    declared: bool | None = None  # whether it writes, where its method says something else
     expects: int = 0
     note: str = ""  # what it is there for, for people
 
     @property
     def writes(self) -> bool:
         """Whether the request changes something: such a one is sent to a rehearsal system only."""
-        return self.also_writes or self.method not in READING
+        return self.method not in READING if self.declared is None else self.declared
+
+
+def once(items: Iterable[Recorded]) -> list[Recorded]:
+    """Each request once, whoever recorded it first."""
+    kept: dict[tuple[object, ...], Recorded] = {}
+    for one in items:
+        kept.setdefault((one.method, one.path, one.body, *sorted(one.headers.items())), one)
+    return list(kept.values())
 
 
 def write(path: Path, items: Iterable[Recorded]) -> int:
@@ -89,8 +97,8 @@ def _line(item: Recorded) -> bytes:
         except UnicodeDecodeError:
             plain["body"] = {"base64": base64.b64encode(item.body).decode()}
     plain["source"] = item.source
-    more = {"also_writes": item.also_writes, "expects": item.expects, "note": item.note}
-    return _json({**plain, **{key: value for key, value in more.items() if value}})
+    more = {"writes": item.declared, "expects": item.expects or None, "note": item.note or None}
+    return _json({**plain, **{key: value for key, value in more.items() if value is not None}})
 
 
 def _json(plain: Mapping[str, Any]) -> bytes:
@@ -114,7 +122,7 @@ def _recorded(line: bytes, path: Path, number: int) -> Recorded:
             _broken(path, f"line {number} has no {key}")
     if plain["source"] not in SOURCES:
         _broken(path, f"line {number} has the unknown source {plain['source']!r}")
-    unknown = set(plain) - {*_KEYS, "body", "also_writes", "expects", "note"}
+    unknown = set(plain) - {*_KEYS, "body", "writes", "expects", "note"}
     if unknown:
         _broken(path, f"line {number} has the unknown key {min(unknown)}")
     body = plain.pop("body", "")
@@ -122,7 +130,8 @@ def _recorded(line: bytes, path: Path, number: int) -> Recorded:
         raw = body.encode() if isinstance(body, str) else base64.b64decode(body["base64"], validate=True)
     except (KeyError, TypeError, binascii.Error):
         _broken(path, f"line {number} has a body that is neither text nor base64")
-    return Recorded(**plain, body=raw)
+    declared = plain.pop("writes", None)
+    return Recorded(**plain, body=raw, declared=declared)
 
 
 def _broken(path: Path, what: str) -> NoReturn:

@@ -13,6 +13,7 @@ from towpath.objects.rules import RULES as OBJECTS
 from towpath.parity.rules import RULES as PARITY
 from towpath.plan.rules import RULES as PLAN
 from towpath.postgresql.rules import RULES as POSTGRESQL
+from towpath.routes.rules import RULES as ROUTES
 from towpath.runs.rules import RULES as RUNS
 from towpath.tables.acceptance import RULES as ACCEPTANCE
 from towpath.tables.rules import RULES as TABLES
@@ -40,6 +41,7 @@ _ROOMS: tuple[tuple[str, str, Mapping[str, Rule]], ...] = (
     ("keys", "Redis", KEYS),
     ("jobs", "Celery on Redis", JOBS),
     ("parity", "", PARITY),
+    ("routes", "an application", ROUTES),
     ("traffic", "", TRAFFIC),
     ("workbench", "", JOINTS),
 )
