@@ -60,15 +60,15 @@ class Broker:
         options = redis.connection_pool.connection_kwargs
         self.database = int(options.get("db") or 0)
         self.address = f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{self.database}"
-        self._attempt(lambda: redis.ping())
+        self.attempt(lambda: redis.ping())
 
     def queues(self) -> dict[str, set[str]]:
         """Queues that Celery has bound, with the exchanges and routing keys that lead to each."""
         found: dict[str, set[str]] = {}
         pattern = self._key("_kombu.binding.*")
-        for key in self._attempt(lambda: list(self._redis.scan_iter(match=pattern, count=1000))):
+        for key in self.attempt(lambda: list(self._redis.scan_iter(match=pattern, count=1000))):
             match = _BINDING.fullmatch(key.removeprefix(self._prefix.encode()))
-            for member in self._attempt(partial(self._redis.smembers, key)):
+            for member in self.attempt(partial(self._redis.smembers, key)):
                 parts = member.decode("utf-8", "replace").split(STEP)
                 if match and len(parts) == 3 and not _OWN.search(parts[2]):
                     exchange = match[1].decode("utf-8", "replace")
@@ -81,7 +81,7 @@ class Broker:
         Raises WrongKindError where one of the keys is no list.
         """
         keys = [queue, *(f"{queue}{STEP}{priority}" for priority in PRIORITIES)]
-        lengths = self._attempt(lambda: [self._redis.llen(self._key(key)) for key in keys])
+        lengths = self.attempt(lambda: [self._redis.llen(self._key(key)) for key in keys])
         return [(key, length) for key, length in zip(keys, lengths, strict=True) if length]
 
     def messages(self, key: str, length: int) -> Iterator[bytes]:
@@ -91,36 +91,36 @@ class Broker:
         """
         for start in range(0, length, PAGE):
             last, first = -(start + 1), -min(start + PAGE, length)
-            page = self._attempt(partial(self._redis.lrange, self._key(key), first, last))
+            page = self.attempt(partial(self._redis.lrange, self._key(key), first, last))
             yield from reversed(page)
 
     def oldest(self, key: str) -> bytes | None:
         """The message that a worker would take next; None in an empty list."""
-        found: bytes | None = self._attempt(lambda: self._redis.lindex(self._key(key), -1))
+        found: bytes | None = self.attempt(lambda: self._redis.lindex(self._key(key), -1))
         return found
 
     def unacked(self, bound: dict[str, set[str]]) -> Iterator[Reserved]:
         """What workers took and have not acknowledged."""
         index = self.unacked_index()
-        taken = self._attempt(lambda: list(self._redis.hscan_iter(self._key("unacked"), count=PAGE)))
+        taken = self.attempt(lambda: list(self._redis.hscan_iter(self._key("unacked"), count=PAGE)))
         for name, value in taken:
             tag = name.decode("utf-8", "replace")
             yield _reserved(tag, value, index.get(tag), bound)
 
     def unacked_index(self) -> dict[str, float]:
         """Delivery tags with the unix time at which they were taken."""
-        found = self._attempt(lambda: self._redis.zrange(self._key("unacked_index"), 0, -1, withscores=True))
+        found = self.attempt(lambda: self._redis.zrange(self._key("unacked_index"), 0, -1, withscores=True))
         return {tag.decode("utf-8", "replace"): float(score) for tag, score in found}
 
     def tags(self) -> list[str]:
         """The delivery tags of the messages that workers hold."""
-        found = self._attempt(lambda: self._redis.hkeys(self._key("unacked")))
+        found = self.attempt(lambda: self._redis.hkeys(self._key("unacked")))
         return [tag.decode("utf-8", "replace") for tag in found]
 
     def consumers(self) -> tuple[Consumer, ...]:
         """Connections to this database that take jobs, or listen as workers do."""
         found = []
-        for client in self._attempt(lambda: self._redis.client_list()):
+        for client in self.attempt(lambda: self._redis.client_list()):
             listens = int(client.get("psub", 0)) > 0
             takes = client.get("cmd") in _WAITING or "b" in client.get("flags", "")
             if int(client.get("db", -1)) == self.database and (listens or takes):
@@ -130,7 +130,8 @@ class Broker:
     def _key(self, key: str) -> str:
         return self._prefix + key
 
-    def _attempt(self, ask: Callable[[], Answer]) -> Answer:
+    def attempt(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask Redis; errors of the connection become ours."""
         try:
             return ask()
         except (refusals.AuthenticationError, refusals.NoPermissionError, refusals.AuthorizationError) as error:
