@@ -4,11 +4,14 @@ import type { Call } from './call';
 import { first, insert, write } from './database';
 import { dashed, dashedOrNull, newId, now } from './forms';
 import { owned } from './owned';
+import { rangeOf } from './ranges';
 import type { AttachmentsRow, UsersRow } from './rows';
 import { Faults, id, orNull, Wrong } from './shapes';
 
 const LARGEST = 25 * 2 ** 20; // bytes
+const BESIDE = 2 ** 20; // bytes of a form beside its file; a larger form is refused before it fills the memory
 const LONGEST_NAME = 180; // bytes; file systems stop at 255 with the id in front
+const UNKNOWN = 'application/octet-stream';
 const CACHE_CONTROL = 'private, max-age=3600'; // as mapping.yaml says for the files that were moved
 
 type Row = Omit<AttachmentsRow, 'user_id' | 'created_at'>;
@@ -42,21 +45,22 @@ function cut(text: string, most: number): string {
 
 /** Store a row and its file: the row first, because D1 may refuse it; it goes again if the file cannot be kept. */
 export async function upload(call: Call): Promise<Response> {
-  const form = await sentForm(call.request);
   const user = await call.user();
-  const { file, task_id, note_id } = read(form);
-  const { database, environment } = call;
+  const { database, environment, request } = call;
+  const tooLarge = new Refused(413, `The file is larger than ${LARGEST} bytes`);
+  if (Number(request.headers.get('content-length')) > LARGEST + BESIDE) throw tooLarge;
+  const { file, task_id, note_id } = read(await sentForm(request));
   if (task_id !== null) await owned(database, 'Task', task_id, user);
   if (note_id !== null) await owned(database, 'Note', note_id, user);
-  if (file.size > LARGEST) throw new Refused(413, `The file is larger than ${LARGEST} bytes`);
+  if (file.size > LARGEST) throw tooLarge;
   const id = newId();
   const filename = safeName(file.name || 'file');
   const storage_key = `attachments/${id.slice(0, 2)}/${dashed(id)}-${filename}`;
   const row = { id, task_id, note_id, filename, mime_type: file.type || null, storage_key, size: file.size };
   await write(database, [insert(database, 'attachments', { ...row, user_id: user.id, created_at: now() })]);
   try {
-    const httpMetadata = { contentType: row.mime_type ?? 'application/octet-stream', cacheControl: CACHE_CONTROL };
-    await environment.ATTACHMENTS.put(storage_key, await file.arrayBuffer(), { httpMetadata });
+    const httpMetadata = { contentType: row.mime_type ?? UNKNOWN, cacheControl: CACHE_CONTROL };
+    await environment.ATTACHMENTS.put(storage_key, file, { httpMetadata });
   } catch (error) {
     await write(database, [database.prepare('DELETE FROM attachments WHERE id = ?').bind(id)]);
     throw error;
@@ -92,23 +96,33 @@ function read(form: FormData): Upload {
   return found;
 }
 
-/** The file; 404 when the row or the file is not there. */
+/** The file, or the part of it that a Range header asks for; 404 when the row or the file is not there. */
 export async function download(call: Call): Promise<Response> {
   const row = await found(call);
-  const object = await call.environment.ATTACHMENTS.get(row.storage_key);
+  const bucket = call.environment.ATTACHMENTS;
+  const asked = call.request.headers.get('range');
+  const there = asked === null ? null : await bucket.head(row.storage_key);
+  const part = asked === null || there === null ? null : rangeOf(asked, call.request.headers, there);
+  const object = await bucket.get(row.storage_key, part === null ? {} : { range: part });
   if (object === null) throw new Refused(404, 'The file is missing');
-  const plain = encodeURIComponent(row.filename).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
-  const named = plain === row.filename ? `filename="${row.filename}"` : `filename*=utf-8''${plain}`;
-  const type = row.mime_type ?? 'application/octet-stream';
+  const type = row.mime_type ?? object.httpMetadata?.contentType ?? UNKNOWN;
   const headers = new Headers({
     'accept-ranges': 'bytes',
-    'content-disposition': `attachment; ${named}`,
-    'content-length': String(object.size),
+    'content-disposition': disposition(row.filename),
+    'content-length': String(part?.length ?? object.size),
     'content-type': type.startsWith('text/') && !type.includes('charset=') ? `${type}; charset=utf-8` : type,
-    'etag': object.httpEtag,
+    etag: object.httpEtag,
     'last-modified': object.uploaded.toUTCString(),
   });
-  return new Response(object.body, { headers });
+  if (part === null) return new Response(object.body, { headers });
+  headers.set('content-range', `bytes ${part.offset}-${part.offset + part.length - 1}/${object.size}`);
+  return new Response(object.body, { status: 206, headers });
+}
+
+function disposition(name: string): string {
+  const escaped = (one: string) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`;
+  const quoted = encodeURIComponent(name).replace(/[!'()*]/g, escaped).replaceAll('%2F', '/');
+  return `attachment; ${quoted === name ? `filename="${name}"` : `filename*=utf-8''${quoted}`}`;
 }
 
 /** Delete the row, then its file. */

@@ -59,10 +59,19 @@ export class Call {
   }
 }
 
+async function sentText(request: Request): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await request.arrayBuffer());
+  } catch {
+    throw new Refused(400, 'There was an error parsing the body');
+  }
+}
+
 async function sentBody(request: Request): Promise<unknown> {
+  if (request.method !== 'POST' && request.method !== 'PATCH') return undefined;
   const type = (request.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
   if (!/^application\/(.+\+)?json$/.test(type)) return undefined;
-  const text = await request.text();
+  const text = await sentText(request);
   if (text === '') return undefined;
   try {
     return JSON.parse(text) as unknown;

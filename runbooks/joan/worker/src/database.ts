@@ -5,6 +5,17 @@ import { Refused } from './answers';
 const SHUT = 'towpath: this database accepts no writes now';
 const RETRY_AFTER = '60'; // seconds, as the old side says during its maintenance
 
+/** Whether D1 takes no writes now; it takes them where no fence was ever put up. */
+export async function shut(database: D1Database): Promise<boolean> {
+  try {
+    const fence = await first<{ closed: number }>(database, 'SELECT closed FROM _towpath_fence');
+    return fence === null || fence.closed !== 0;
+  } catch (error) {
+    if (String(error).includes('no such table')) return false;
+    throw error;
+  }
+}
+
 export type Value = string | number | null;
 
 /** A request's writes, all of them or none. */

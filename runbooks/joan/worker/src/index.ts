@@ -7,7 +7,9 @@ import { changeNote, createNote, deleteNote, getNote, listNotes } from './notes'
 import { deleteAttachment, download, upload } from './attachments';
 import { login, me, register } from './auth';
 import { json, Refused } from './answers';
+import { BadRange } from './ranges';
 import { Call } from './call';
+import { shut } from './database';
 import type { Environment } from './environment';
 
 type Route = [method: string, path: string, answer: (call: Call) => Promise<Response> | Response];
@@ -33,8 +35,13 @@ const ROUTES: Route[] = [
   ['POST', '/attachments/upload', upload],
   ['GET', '/attachments/:attachment_id', download],
   ['DELETE', '/attachments/:attachment_id', deleteAttachment],
-  ['GET', '/health', () => json({ maintenance: false, writes_in_flight: 0 })],
+  ['GET', '/health', health],
 ];
+
+/** Whether writes are switched off.  None is under way once the fence is shut: a transaction of D1 is before it or after. */
+async function health(call: Call): Promise<Response> {
+  return json({ maintenance: await shut(call.database), writes_in_flight: 0 });
+}
 
 /** The named parts of a path; null if it is not of this pattern. */
 function parts(pattern: string, path: string): Record<string, string> | null {
@@ -82,7 +89,7 @@ export default {
     try {
       return await answer(request, environment);
     } catch (error) {
-      if (error instanceof Refused) return error.answer;
+      if (error instanceof Refused || error instanceof BadRange) return error.answer;
       console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
       return new Response('Internal Server Error', { status: 500 }); // what failed is nobody's business but the log's
     }

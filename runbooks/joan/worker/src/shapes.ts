@@ -218,11 +218,11 @@ export function list<T>(reads: Reads<T>): Reads<T[]> {
 
 /** The body's parts as they were sent; a part that nobody knows is a fault. */
 export function bodyParts<P extends Parts>(faults: Faults, parts: P, sent: unknown): Partial<Whole<P>> {
-  if (sent === undefined) {
+  if (sent === undefined || sent === null) {
     faults.add(['body'], null, new Wrong('missing', 'Field required'));
     return {};
   }
-  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) {
+  if (typeof sent !== 'object' || Array.isArray(sent)) {
     const words = 'Input should be a valid dictionary or object to extract fields from';
     faults.add(['body'], sent, new Wrong('model_attributes_type', words));
     return {};
