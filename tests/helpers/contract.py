@@ -32,7 +32,7 @@ LINES, CELLS = 10, 3
 # What a step may begin with: what somebody does, not what something is.
 VERBS = frozenset(
     """Apply Ask Close Compare Convert Count Estimate Export Find Freeze Hand Judge List Look Make Measure Prove Read
-    Send Take Upload""".split()  # noqa: SIM905 - a list of words
+    Put Send Take Upload""".split()  # noqa: SIM905 - a list of words
 )
 FORBIDDEN = frozenset(
     ("exit", "quit", "input", "exec", "eval", "compile", "breakpoint", "get_ipython", "__import__", "print", "open")

@@ -19,8 +19,9 @@ from towpath.errors import BadInput, CannotFinish
 from towpath.parity import findings, load, replay, telling
 from towpath.parity.answers import Side, tree_of
 from towpath.parity.forms import Rule
+from towpath.parity.naming import renamed
 from towpath.parity.replay import Exercised, Outcome, Replay, Standing, by_route
-from towpath.parity.rows import Watcher
+from towpath.parity.rows import Logged, net
 from towpath.parity.rules import RULES
 from towpath.parity.speed import Times, measure, rounds_for
 from towpath.routes.corpus import Recorded
@@ -259,13 +260,13 @@ def test_what_is_made_up_is_new_for_each_request_and_the_same_for_each_side(ask:
     ],
 )
 def test_each_side_is_asked_by_its_own_names(route: str, path: str, target: str, method: str, becomes: str) -> None:
-    found = replay.renamed(Recorded(route, "GET", path, {}, b"", "hand"), target)
+    found = renamed(Recorded(route, "GET", path, {}, b"", "hand"), target)
     assert (found.route, found.method, found.path) == (route, method, becomes)
 
 
 def test_a_path_that_is_not_of_its_route_is_refused() -> None:
     with pytest.raises(BadInput, match="do not fit"):
-        replay.renamed(Recorded("GET /a/{id}", "GET", "/b/7", {}, b"", "hand"), "GET /c/{id}")
+        renamed(Recorded("GET /a/{id}", "GET", "/b/7", {}, b"", "hand"), "GET /c/{id}")
 
 
 def test_a_side_that_is_not_there_is_an_error_and_no_difference() -> None:
@@ -320,17 +321,30 @@ def test_what_nobody_shall_read_is_shown_as_a_digest(ask: Ask) -> None:
 # -- rows
 
 
-def test_a_watcher_tells_what_changed_and_only_once() -> None:
-    tables: dict[str, Any] = {"t": (("id",), [{"id": 1, "a": "x"}, {"id": 2, "a": "y"}]), "u": ((), [{"n": 1}] * 2)}
-    watch = Watcher(lambda: dict(tables))
-    assert watch() == {}
-    tables["t"] = (("id",), [{"id": 1, "a": "z"}, {"id": 3, "a": None}])
-    tables["u"] = ((), [{"n": 1}])
-    assert watch() == {
-        "t": {"inserted": [{"id": 3, "a": None}], "updated": [{"id": 1, "a": "z"}], "deleted": [{"id": 2, "a": "y"}]},
-        "u": {"deleted": [{"n": 1}]},
-    }
-    assert watch() == {}
+def logged(*changes: tuple[str, int, str]) -> dict[str, Any]:
+    return net(Logged("t", what, ("id",), {"id": id, "a": a}) for what, id, a in changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "comes_to"),
+    [
+        ([("inserted", 1, "x")], {"inserted": [{"id": 1, "a": "x"}]}),
+        ([("inserted", 1, "x"), ("updated", 1, "y")], {"inserted": [{"id": 1, "a": "y"}]}),
+        ([("updated", 1, "x"), ("updated", 1, "y")], {"updated": [{"id": 1, "a": "y"}]}),
+        ([("updated", 1, "x"), ("deleted", 1, "x")], {"deleted": [{"id": 1, "a": "x"}]}),
+        ([("deleted", 1, "x"), ("inserted", 1, "y")], {"updated": [{"id": 1, "a": "y"}]}),
+        ([("inserted", 1, "x"), ("deleted", 1, "x")], None),
+        ([("inserted", 9, "b"), ("inserted", 1, "c")], {"inserted": [{"id": 9, "a": "b"}, {"id": 1, "a": "c"}]}),
+        ([("inserted", 9, "c"), ("inserted", 1, "b")], {"inserted": [{"id": 1, "a": "b"}, {"id": 9, "a": "c"}]}),
+    ],
+)
+def test_changes_of_a_row_are_told_as_what_they_come_to(changes: Any, comes_to: Any) -> None:
+    assert logged(*changes) == ({"t": comes_to} if comes_to else {})
+
+
+def test_rows_without_a_key_are_told_one_by_one() -> None:
+    same = [Logged("u", "deleted", (), {"n": 1})] * 2
+    assert net(same) == {"u": {"deleted": [{"n": 1}, {"n": 1}]}}
 
 
 def written(*rows: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from towpath.errors import BadInput, CannotFinish
+from towpath.parity.naming import renamed
 from towpath.parity.paths import BODY, HEADERS, STATUS
 from towpath.routes.corpus import Recorded
 from towpath.routes.filling import Login, filled, login_request, token_of
@@ -69,9 +70,13 @@ class Side:
             step = "start it, or correct its address in the params"
             raise CannotFinish(f"the {self.name} side gives {answer.problem}", object=self.url, next=step)
 
-    def token(self, name: str, login: Login, values: Mapping[str, str]) -> str:
-        """Log in and take the token from the answer; from then on it is masked everywhere.  Raises BadInput."""
-        answer = self.ask(filled(login_request(name, login), values))
+    def token(self, name: str, login: Login, values: Mapping[str, str], names: Mapping[str, str] = {}) -> str:
+        """Log in and take the token from the answer; from then on it is masked everywhere.  Raises BadInput.
+
+        `names`: what this side calls the routes, where it calls them otherwise.
+        """
+        request = filled(login_request(name, login), values)
+        answer = self.ask(renamed(request, names.get(login.route, "")))
         if not 200 <= answer.status < 300:
             what = f"the {self.name} side refuses the login: {answer.problem or f'status {answer.status}'}"
             raise BadInput(what, object=f"traffic.tokens.{name}", next="correct it in mapping.yaml, or its secret")

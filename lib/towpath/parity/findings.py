@@ -52,13 +52,18 @@ def _places(changes: Iterable[Change]) -> list[str]:
     return [*places[:NAMED], *more]
 
 
-def answered(routes: Sequence[Route]) -> Check:
+def not_asked(why: str) -> list[Finding]:
+    """Both sides were not asked at all."""
+    return [Finding("PA106", "both sides", 1, why)]
+
+
+def answered(routes: Sequence[Route], corpus: str = "") -> Check:
     """One check over all routes: how many came out how.  Each that is wrong has a check of its own besides."""
     counts = {outcome: sum(route.outcome is outcome for route in routes) for outcome in Outcome}
     found = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     requests = sum(len(route.requests) for route in routes)
     ok = bool(requests) and any(counts[outcome] for outcome in (Outcome.SAME, Outcome.NOISE, Outcome.DIFFERS))
-    said = f"{requests} requests of {len(routes)} routes: {found}"
+    said = f"{requests} requests of {len(routes)} routes: {found}{corpus and f'; {corpus}'}"
     verdict, step = (Verdict.PASS, "") if ok else (Verdict.FAIL, "make a corpus whose requests can be sent")
     return Check("PA101", "parity", "all routes", "each named below, or the same", said, verdict, step)
 

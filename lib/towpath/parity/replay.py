@@ -7,18 +7,17 @@ has seen every write before it: nothing is written twice on any side, and noise 
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from towpath.checks import Progress, silent
-from towpath.errors import BadInput
 from towpath.parity.answers import Answer, Side, tree_of
 from towpath.parity.diff import Change, without_noise
 from towpath.parity.forms import Forms, Rule
+from towpath.parity.naming import renamed
 from towpath.parity.paths import ROWS
 from towpath.routes.corpus import Recorded
 from towpath.routes.filling import filled, placeholders
@@ -36,7 +35,6 @@ class Outcome(StrEnum):
 
 
 _WORSE = list(Outcome)
-_PART = re.compile(r"\{([^{}]*)\}")
 NEW = "new:"
 
 
@@ -148,29 +146,6 @@ def made_up(recorded: Recorded) -> dict[str, str]:
     """Values for `{new:…}`: never used before, and the same for each side."""
     names = sorted(name for name in placeholders(recorded) if name.startswith(NEW))
     return {name: f"towpath-{secrets.token_hex(6)}" for name in names}
-
-
-def renamed(request: Recorded, target: str) -> Recorded:
-    """A filled request as another application calls its route, `PUT /items/{id}`; the same with `target` "".
-
-    Variable parts are taken over by their names, or in their order where they are called otherwise.
-    """
-    if target in ("", request.route):
-        return request
-    path, mark, query = request.path.partition("?")
-    source, (method, _, there) = request.route.partition(" ")[2], target.partition(" ")
-    found = re.fullmatch(_PART.sub("(.+)", _escaped(source)), path)
-    if found is None:
-        step = "make the corpus again: its route and its path do not fit"
-        raise BadInput(f"{path.count('/')} parts do not fit the route", object=request.route, next=step)
-    values = dict(zip(_PART.findall(source), found.groups(), strict=True))
-    order = iter(found.groups())
-    put = _PART.sub(lambda part: values.get(part[1]) or next(order, ""), there)
-    return replace(request, method=method, path=f"{put}{mark}{query}")
-
-
-def _escaped(path: str) -> str:
-    return "".join(part if _PART.fullmatch(part) else re.escape(part) for part in re.split(r"(\{[^{}]*\})", path))
 
 
 def not_exercised(requests: Iterable[Recorded], why: str) -> list[Exercised]:

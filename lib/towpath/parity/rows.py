@@ -1,59 +1,54 @@
-"""The rows that a write changed: the whole of small copies before and after it.
+"""The rows that a write changed: what a log of single changes comes to.
 
-Meant for rehearsals over copies of a few ten thousand rows.  It installs nothing in them, so that what is compared is
-what the application alone did.  A cell is a JSON value with its storage class: a blob is `x'…'`, a text is itself.
+A row is a JSON object of its cells, each with its storage class: an integer is a number, a text a text, a blob `x'…'`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 INSERTED, UPDATED, DELETED = "inserted", "updated", "deleted"
 Row = dict[str, Any]
-Rows = Mapping[str, tuple[tuple[str, ...], list[Row]]]  # table → columns of its key, all of its rows
-Read = Callable[[], Rows]
 
 
-class Watcher:
-    """Tells what changed since it was last asked; `read` gives every row of every table."""
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One change as it happened: the row as it is after it, or as it was before it was deleted.  `key` () if none."""
 
-    def __init__(self, read: Read) -> None:
-        self._read, self._before = read, read()
-
-    def __call__(self) -> dict[str, dict[str, list[Row]]]:
-        """The rows that were inserted, updated (as they are now) and deleted, table by table; a table without: not."""
-        now, before = self._read(), self._before
-        self._before = now
-        found = {}
-        for table in sorted({*now, *before}):
-            key, rows = now.get(table, ((), []))
-            changed = _changed(key, before.get(table, ((), []))[1], rows)
-            if changed:
-                found[table] = changed
-        return found
+    table: str
+    what: str
+    key: tuple[str, ...]  # names of columns
+    row: Row = field(hash=False)
 
 
-def _changed(key: tuple[str, ...], before: list[Row], after: list[Row]) -> dict[str, list[Row]]:
-    """What became of the rows of a table.  Without a key a row that changed was deleted and inserted."""
-    old, new = Counter(map(_text, before)), Counter(map(_text, after))
-    gone = [json.loads(text) for text in sorted((old - new).elements())]
-    come = [json.loads(text) for text in sorted((new - old).elements())]
-    keys = {_key(row, key) for row in gone} if key else set()
-    known = {_key(row, key) for row in come} if key else set()
-    parts = {
-        INSERTED: [row for row in come if not key or _key(row, key) not in keys],
-        UPDATED: [row for row in come if key and _key(row, key) in keys],
-        DELETED: [row for row in gone if not key or _key(row, key) not in known],
-    }
-    return {name: rows for name, rows in parts.items() if rows}
+def net(log: Iterable[Logged]) -> dict[str, dict[str, list[Row]]]:
+    """What the changes come to: table → inserted, updated, deleted → rows, in an order that generated keys do not make.
+
+    A row that was inserted and deleted again is none.  Rows of a table without a key are told change by change.
+    """
+    changed: dict[tuple[str, str], tuple[Logged, Logged]] = {}  # table and row → its first and its last change
+    for number, one in enumerate(log):
+        row = json.dumps([one.row[column] for column in one.key] if one.key else number)
+        first, _ = changed.get((one.table, row), (one, one))
+        changed[one.table, row] = first, one
+    found: dict[str, dict[str, list[Row]]] = {}
+    for first, last in sorted(changed.values(), key=lambda pair: _order(pair[1])):
+        what = _came_to(first.what, last.what)
+        if what:
+            found.setdefault(last.table, {}).setdefault(what, []).append(last.row)
+    return found
 
 
-def _text(row: Row) -> str:
-    return json.dumps(row, sort_keys=True)
+def _came_to(first: str, last: str) -> str:
+    if first == INSERTED:
+        return "" if last == DELETED else INSERTED
+    return DELETED if last == DELETED else UPDATED
 
 
-def _key(row: Row, key: tuple[str, ...]) -> str:
-    return json.dumps([row[column] for column in key])
+def _order(one: Logged) -> tuple[str, str]:
+    """By what the application wrote: the key, which it may have made up, counts last."""
+    others = {name: value for name, value in one.row.items() if name not in one.key}
+    return one.table, json.dumps([others, one.row], sort_keys=True)

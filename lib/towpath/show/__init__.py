@@ -1,7 +1,7 @@
 """What a notebook displays: banner, tables, progress, charts.  Called by notebooks, never by surfaces."""
 
 from towpath.show.banner import Banner
-from towpath.show.charts import Allowance, bars, usage_chart
+from towpath.show.charts import Allowance, bars, ecdf, usage_chart
 from towpath.show.live import Live
 from towpath.show.markup import Shown
 from towpath.show.progress import Meter, progress
@@ -17,6 +17,7 @@ __all__ = [
     "Shown",
     "bars",
     "check_table",
+    "ecdf",
     "progress",
     "requests_over_time",
     "sql_side_by_side",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from towpath.show.tables import table
 BLUE, RED, GREY = "#1558b0", "#b3261e", "#5a5f66"
 BAR, EDGE = 0.34, 1.1  # inches of height for each bar, and for title and axis
 MOST_SHARE = 200.0  # per cent: a longer bar is cut and its label says how long it is
+ECDF_ROWS = 8  # as high as so many bars
+_LINES = ((GREY, "--"), (BLUE, "-"))  # told apart without colour too
 FILLED = 80.0  # per cent from which an allowance is worth a look
 
 
@@ -55,6 +58,34 @@ def bars(title: str, alt: str, rows: Sequence[tuple[str, float]], unit: str) -> 
     axes.spines["bottom"].set_visible(False)
     numbers = table([[name, value] for name, value in rows], ["", unit or "value"], title)
     return as_picture(figure, alt, numbers)
+
+
+def ecdf(title: str, alt: str, series: Sequence[tuple[str, Sequence[float]]], unit: str) -> Shown:
+    """How many per cent of each (name, values) are at most so large; below it p50, p95 and p99 by nearest rank.
+
+    The axis is logarithmic, because the slow end is what matters; `alt` says in a sentence what is to be seen.
+    """
+    figure, axes = _figure(title, ECDF_ROWS)
+    axes.invert_yaxis()  # counted from below here
+    rows: list[tuple[str | float, ...]] = []
+    for (name, values), (colour, dashes) in zip(series, _LINES, strict=False):
+        ordered = sorted(values)
+        shares = [100 * (rank + 1) / len(ordered) for rank in range(len(ordered))]
+        axes.step(ordered, shares, where="post", color=colour, linestyle=dashes, linewidth=1.6, label=name)
+        rows.append((name, len(ordered), *(_rank(ordered, percent) for percent in (50, 95, 99))))
+    axes.set_xscale("log")
+    axes.set_ylim(0, 101)
+    axes.set_ylabel("per cent")
+    axes.set_xlabel(unit)
+    axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    columns = ("", "Answers", f"p50, {unit}", f"p95, {unit}", f"p99, {unit}")
+    return as_picture(figure, alt, table(rows, columns, title, numeric=columns[1:]))
+
+
+def _rank(ordered: Sequence[float], percent: int) -> str:
+    """A percentile by nearest rank, to a tenth."""
+    return f"{ordered[max(1, math.ceil(len(ordered) * percent / 100)) - 1]:,.1f}" if ordered else "none"
 
 
 def usage_chart(title: str, alt: str, rows: Sequence[Allowance]) -> Shown:
