@@ -227,9 +227,13 @@ class Crossing:
         return show.table(rows, ("", "Step", "What it does", "Done, UTC", "Took", "How"), title, numeric=("",))
 
     def at_its_end(self) -> show.Shown:
-        """Report whether traffic is where this way ends (TR107); nothing where no traffic moves, or in a dry run."""
+        """Walk the last steps, and report whether traffic is where this way ends (TR107).
+
+        Nothing where no traffic moves, or in a dry run.
+        """
+        shown = self.to(LAST[self.way])
         if not self.moves or not self.approved:
-            return self.to(LAST[self.way])
+            return shown
         side = "new" if self.way == "over" else "old"
         there = self.walk.has(LAST[self.way]) and not self.aborted
         words = f"everything on the {side} side"
