@@ -70,6 +70,21 @@ class ColumnRule:
 
 
 @dataclass(frozen=True, slots=True)
+class BackRule:
+    """One row of `back`: where the value of a source column comes from on the way back.
+
+    Exactly one of `target`, `constant`, `keep` is given.  `keep`: a row that is there keeps its cell, a new one
+    gets the column's own DEFAULT.
+    """
+
+    target: str | None = None  # from: a column of the target table
+    form: str = "default"  # as: the conversion that is turned round
+    default: Scalar = None  # the value where the target's is NULL, as the source writes it
+    constant: Constant | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TableRule:
     """One row of `fit`: which rows of which source table become rows of which target table."""
 
@@ -79,6 +94,8 @@ class TableRule:
     rows: str | None = None  # an expression: the rows that go; the others are parked
     drop: Mapping[str, str] = field(default_factory=dict)  # source column -> why it stays behind
     join: Join | None = None
+    back: Mapping[str, BackRule] = field(default_factory=dict)  # source column -> where its value comes from
+    follows: Mapping[str, str] = field(default_factory=dict)  # target column -> why it comes out again by itself
 
 
 @dataclass(frozen=True, slots=True)

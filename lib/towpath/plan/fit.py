@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from towpath.fitting.spec import ColumnRule, Constant, Join, Lookup, Rewrite, Scalar, TableRule
+from towpath.fitting.spec import BackRule, ColumnRule, Constant, Join, Lookup, Rewrite, Scalar, TableRule
 from towpath.plan.strict import Strict
 
 
@@ -67,6 +67,29 @@ class ColumnFit(Strict):
         )
 
 
+class BackRow(Strict):
+    """Where the value of one source column comes from on the way back."""
+
+    target: str | None = Field(default=None, alias="from", min_length=1, description="a target column")
+    form: str = Field(default="default", alias="as", description="the conversion that is turned round")
+    default: Scalar = Field(default=None, description="the value where the target has NULL, as the source writes it")
+    constant: Scalar = Field(default=None, description="one value for every new row")
+    keep: bool = Field(default=False, description="true: the cell stays; a new row gets the column's DEFAULT")
+
+    @model_validator(mode="after")
+    def _one(self) -> BackRow:
+        if len(self.model_fields_set & {"target", "constant", "keep"}) != 1 or ("keep" in self.model_fields_set) != (
+            self.keep
+        ):
+            raise ValueError("write keep, or {from: …}, or {constant: …}")
+        return self
+
+    def rule(self) -> BackRule:
+        """The same in the words of the surface."""
+        constant = Constant(self.constant) if "constant" in self.model_fields_set else None
+        return BackRule(self.target, self.form, self.default, constant, self.keep)
+
+
 class TableFit(Strict):
     """Which rows of which source table become rows of which target table."""
 
@@ -76,6 +99,15 @@ class TableFit(Strict):
     join: JoinRow | None = Field(default=None, description="{table, match, with}")
     columns: Mapping[str, ColumnFit] = Field(description="target column: source column, or a rule")
     drop: Mapping[str, str] = Field(default={}, description="source column: why it stays behind")
+    back: Mapping[str, BackRow] = Field(default={}, description="source column: keep, or {from, as, default, constant}")
+    follows: Mapping[str, str] = Field(default={}, description="target column: why it comes out again by itself")
+
+    @field_validator("back", mode="before")
+    @classmethod
+    def _kept(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: {"keep": True} if rule == "keep" else rule for name, rule in value.items()}
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -94,4 +126,6 @@ class TableFit(Strict):
             rows=self.rows,
             drop=dict(self.drop),
             join=Join(joined.table, joined.match, joined.using) if joined else None,
+            back={name: row.rule() for name, row in self.back.items()},
+            follows=dict(self.follows),
         )

@@ -96,6 +96,13 @@ def connect(
     return connection
 
 
+def writing(url: str, password: Secret | None) -> psycopg.Connection:
+    """The same for the way back, which alone writes to a source.  Raises what `connect` does."""
+    connection = connect(url, password)
+    connection.read_only = False
+    return connection
+
+
 def address(url: str) -> str:
     """`host:port/database` of a URL, for messages.  Raises WrongUse for what is no such URL or holds a password."""
     try:

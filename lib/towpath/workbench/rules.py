@@ -28,6 +28,10 @@ _ROWS = (
     ("CU210", "cutover", "The source takes every row that is carried back", "look at the constraint that is named"),
     ("CU211", "cutover", "Rows carried back come out again as the target has them", "look at back and follows"),
     ("CU212", "cutover", "What has no way back", "say it under back or follows in mapping.yaml"),
+    ("CU213", "cutover", "No key stands in the way back", "decide by hand which side is right, key by key"),
+    ("CU214", "cutover", "Every key is the same on both sides", "run 07-roll-back again; the source stays frozen"),
+    ("CU215", "cutover", "No job stands in the way back", "wait for the consumers, stop the workers, decide by hand"),
+    ("CU216", "cutover", "Every job is Celery's, or has run", "run 07-roll-back again; the source stays frozen"),
     ("CU207", "cutover", "The application accepts writes again", "repair what the checks above name, run it again"),
 )
 _TOLD = ("FT120", "CU212")  # what is only reported

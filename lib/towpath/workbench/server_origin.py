@@ -81,8 +81,7 @@ class ServerOrigin:
 
     def _ask(self, sql: str) -> tuple[Any, ...]:
         with closing(self._connect()) as connection:
-            row = connection.execute(sql.encode()).fetchone()
-        assert row is not None
+            (row,) = connection.execute(sql.encode()).fetchall()
         return tuple(row)
 
     @property

@@ -1,0 +1,176 @@
+"""The way back through a fit: what changed on the target becomes the source's own rows again, or is refused by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from helpers.fitting import rule
+from helpers.return_trip import ReturnTrip
+
+from towpath.errors import CannotFinish
+from towpath.fitting.spec import BackRule, ColumnRule, Constant, Fit, Rewrite
+from towpath.local.postgresql import Postgresql
+
+SOURCE = """
+CREATE TABLE people (id uuid PRIMARY KEY, name varchar(20) NOT NULL, mail text UNIQUE, since timestamptz NOT NULL,
+    seen timestamptz DEFAULT now());
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    person uuid REFERENCES people (id) ON DELETE CASCADE, price numeric(10, 2) NOT NULL,
+    tags text[] NOT NULL DEFAULT '{}', more jsonb, ends timestamptz);
+CREATE TABLE log (what text, at timestamp);
+INSERT INTO people SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'p' || n, n || '@x',
+    '2024-01-01 00:00:00.123456Z' FROM generate_series(1, 5) AS n;
+INSERT INTO orders (person, price, tags, more, ends)
+    SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, n + 0.25, ARRAY['a', 'b'],
+    '{"url": "https://old/x", "b": 1}', 'infinity' FROM generate_series(1, 5) AS n;
+INSERT INTO log VALUES ('a', '2024-01-01'), ('a', '2024-01-01'), ('b', NULL), ('c', NULL);
+"""
+TARGET = """
+CREATE TABLE people (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, handle TEXT, mail TEXT UNIQUE,
+    language TEXT NOT NULL, since INTEGER NOT NULL);
+CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, person TEXT REFERENCES people (id) ON DELETE CASCADE,
+    cents INTEGER NOT NULL, tags TEXT NOT NULL, more TEXT, ends TEXT);
+CREATE TABLE log (what TEXT, at TEXT);
+"""
+RULES = Fit(
+    (
+        rule(
+            "public.people",
+            "people",
+            {
+                "id": "id",
+                "name": "name",
+                "handle": ColumnRule(expression="CASE WHEN occurrence(name, id) = 1 THEN name END"),
+                "mail": "mail",
+                "language": ColumnRule(constant=Constant("en")),
+                "since": ColumnRule(source="since", form="unix_seconds"),
+            },
+            drop={"seen": "nobody asks"},
+            back={"seen": BackRule(keep=True)},
+            follows={"handle": "it is the name again"},
+        ),
+        rule(
+            "public.orders",
+            "orders",
+            {
+                "id": "id",
+                "person": "person",
+                "cents": ColumnRule(source="price", form="cents"),
+                "tags": "tags",
+                "more": ColumnRule(source="more", rewrite=Rewrite("https://old/", "https://new/")),
+                "ends": ColumnRule(expression="CASE WHEN ends = 'infinity' THEN NULL ELSE ends END"),
+            },
+            back={"ends": BackRule(target="ends", default="infinity")},
+        ),
+        rule("public.log", "log", {"what": "what", "at": "at"}),
+    )
+)
+NEW = "00000000-0000-0000-0000-00000000000a"
+FIRST = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+def trip(postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path) -> ReturnTrip:
+    return ReturnTrip.begin(postgresql_server, postgresql_url, tmp_path / "trip", SOURCE, TARGET, RULES)
+
+
+def test_rows_of_every_kind_go_back_and_what_did_not_change_is_not_written(trip: ReturnTrip) -> None:
+    trip.write(
+        f"INSERT INTO people VALUES ('{NEW}', 'new', 'new', 'n@x', 'en', 1700000000)",
+        f'INSERT INTO orders VALUES (9, \'{NEW}\', 1999, \'["x",null]\', \'{{"url":"https://new/y","a":2}}\', NULL)',
+        f"UPDATE people SET mail = 'other' WHERE id = '{FIRST}'",
+        "UPDATE orders SET cents = 100, ends = '2030-01-01T00:00:00.5Z' WHERE id = 2",
+        "DELETE FROM people WHERE mail = '3@x'",
+    )
+    assert trip.back() == 6
+    since = dt.datetime(2024, 1, 1, 0, 0, 0, 123456, dt.UTC)
+    assert trip.ask(f"SELECT mail, since FROM people WHERE id = '{FIRST}'") == [("other", since)]
+    assert trip.ask("SELECT price, tags, more, ends::text FROM orders WHERE id = 9") == [
+        (Decimal("19.99"), ["x", None], {"a": 2, "url": "https://old/y"}, "infinity")
+    ]
+    assert trip.ask("SELECT seen IS NOT NULL, since FROM people WHERE name = 'new'") == [
+        (True, dt.datetime(2023, 11, 14, 22, 13, 20, tzinfo=dt.UTC))
+    ]
+    assert trip.ask("SELECT count(*) FROM orders WHERE person = '00000000-0000-0000-0000-000000000003'") == [(0,)]
+    assert trip.ask("SELECT nextval('orders_id_seq')") == [(10,)]
+
+
+def test_rows_without_a_key(trip: ReturnTrip) -> None:
+    trip.write(
+        "DELETE FROM log WHERE rowid = 2",
+        "INSERT INTO log VALUES ('a', '2024-01-02T00:00:00.000000'), ('c', NULL)",
+        "UPDATE log SET what = 'd' WHERE what = 'b'",
+    )
+    assert trip.back() == 5
+    assert sorted(str(row) for row in trip.ask("SELECT what, at::date::text FROM log")) == [
+        "('a', '2024-01-01')", "('a', '2024-01-02')", "('c', None)", "('c', None)", "('d', None)",
+    ]  # fmt: skip
+
+
+def test_a_unique_value_of_a_row_that_is_gone_goes_to_a_new_one(trip: ReturnTrip) -> None:
+    trip.write(
+        "DELETE FROM people WHERE mail = '3@x'",
+        f"INSERT INTO people VALUES ('{NEW}', 'new', 'new', '3@x', 'en', 1700000000)",
+    )
+    assert trip.back() == 3
+
+
+REFUSED = {
+    "UPDATE people SET language = 'de'": ("no_way", "language", "constant 'en' has no way back"),
+    "UPDATE people SET since = 'soon'": ("no_value", "since", "it is of another storage class"),
+    "UPDATE people SET name = 'a name of more than twenty characters'": ("no_value", "name", "the source would give"),
+    "UPDATE people SET id = 'nobody' WHERE name = 'p1'": ("no_value", "", "invalid input syntax for type uuid"),
+    "UPDATE orders SET more = 'no json'": ("no_value", "", "invalid input syntax for type json"),
+    'UPDATE orders SET more = \'{"a":"https://old/"}\'': ("no_value", "more", "the source would give"),
+    "UPDATE orders SET cents = 99999999999": ("no_value", "", "numeric field overflow"),
+    "UPDATE orders SET tags = '[[1],2]'": ("no_value", "tags", "the source would give"),
+    f"INSERT INTO people VALUES ('{NEW.upper()}', 'n', 'n', 'n', 'en', 1)": ("no_value", "id", "writes this key"),
+    f"INSERT INTO people VALUES ('{NEW}', 'n', 'n', 'n', 'fr', 1)": ("no_value", "language", "would give back"),
+    "UPDATE people SET name = 'a' || char(0)": ("no_value", "name", "PostgreSQL keeps no text with NUL"),
+}
+
+
+@pytest.mark.parametrize("statement", REFUSED)
+def test_what_cannot_go_back_is_named_before_anything_is_written(trip: ReturnTrip, statement: str) -> None:
+    kind, column, why = REFUSED[statement]
+    trip.write("PRAGMA foreign_keys = off", statement)
+    found = [one for looked in trip.look().values() for one in getattr(looked, kind)]
+    assert found
+    assert {one.column for one in found} == {column}
+    assert all(why in one.why for one in found), found
+
+
+def test_a_cell_that_does_not_follow_leaves_the_source_as_it_was(trip: ReturnTrip) -> None:
+    trip.write(f"UPDATE people SET handle = 'another', mail = 'm' WHERE id = '{FIRST}'")
+    with pytest.raises(CannotFinish, match="otherwise than the target has them: 1 of handle; nothing was") as told:
+        trip.carry(trip.look())
+    assert told.value.code == "CU211"
+    assert trip.ask(f"SELECT mail FROM people WHERE id = '{FIRST}'") == [("1@x",)]
+
+
+def test_a_trigger_that_changes_what_it_is_told_leaves_the_source_as_it_was(trip: ReturnTrip) -> None:
+    trip.run(
+        "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN NEW.name := upper(NEW.name); RETURN NEW; END$$;"
+        "CREATE TRIGGER shout BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION shout()"
+    )
+    trip.write(f"UPDATE people SET mail = 'm' WHERE id = '{FIRST}'")
+    with pytest.raises(CannotFinish, match="1 of name, 1 of handle; nothing was written"):
+        trip.carry(trip.look())
+
+
+def test_a_constraint_of_the_source_is_named_and_nothing_is_written(trip: ReturnTrip) -> None:
+    trip.run("ALTER TABLE orders ADD CONSTRAINT dear CHECK (price > 1)")
+    trip.write("UPDATE orders SET cents = 50 WHERE id = 2", "UPDATE orders SET cents = 300 WHERE id = 3")
+    with pytest.raises(CannotFinish, match="orders refuses a row by dear; nothing was written") as told:
+        trip.carry(trip.look())
+    assert told.value.code == "CU210"
+    assert trip.ask("SELECT price FROM orders WHERE id = 3") == [(Decimal("3.25"),)]
+
+
+def test_what_has_no_way_back_is_told_from_the_rules_alone(trip: ReturnTrip) -> None:
+    told = [line for turned in trip.turning.tables.values() for line in turned.told()]
+    assert told == ["people.language: no value but constant 'en'"]
