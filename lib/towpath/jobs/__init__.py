@@ -10,11 +10,12 @@ from towpath.jobs.inventory import Inventory, Seen, State, inventory
 from towpath.jobs.load import Loaded, load
 from towpath.jobs.manifest import Disposition, Entry, Manifest, read, write
 from towpath.jobs.push import Push
-from towpath.jobs.quiet import Quiet, wait_until_quiet
+from towpath.jobs.quiet import QUIET, Quiet, wait_until_quiet
 from towpath.jobs.rules import RULES
 from towpath.jobs.target import arrived
 
 __all__ = [
+    "QUIET",
     "RULES",
     "Applied",
     "Back",

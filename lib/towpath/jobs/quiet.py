@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from towpath.cloudflare.d1 import D1
-from towpath.jobs.target import DEAD, STATES, TABLE
+from towpath.jobs.target import DEAD, STATES, TABLE, says_what_ran
 
 QUIET = 10.0  # seconds: ten times as long as a batch of the consumer waits for more
 DEADLINE = 120.0  # seconds
@@ -37,7 +37,11 @@ def wait_until_quiet(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Quiet:
-    """Wait until nothing happened for `quiet` seconds and no job is under way, at most `deadline` seconds."""
+    """Wait until nothing happened for `quiet` seconds and no job is under way, at most `deadline` seconds.
+
+    Raises CannotFinish where the consumers do not keep what became of a job.
+    """
+    says_what_ran(d1)
     begun, last, since = clock(), None, clock()
     while True:
         seen, under_way = _look(d1)

@@ -66,11 +66,9 @@ def received(d1: D1, table: str) -> Iterator[Received]:
 def kept(d1: D1) -> Iterator[Kept]:
     """Every job that a consumer knows, with what became of it; the body only of what did not run.
 
-    Raises CannotFinish where the consumers do not keep it.
+    Raises CannotFinish where the consumers do not keep that.
     """
-    if not d1.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", STATES).rows:
-        what, step = "the consumer does not say which jobs ran", f"let it keep {STATES} as docs/jobs.md has it"
-        raise CannotFinish(what, object=f"D1 {d1.database_id}", next=step)
+    says_what_ran(d1)
     state = "s.eta, s.expires, s.begun_at IS NOT NULL, s.ran_at IS NOT NULL, s.returned_at IS NOT NULL"
     for table in (TABLE, DEAD):
         body = "CASE WHEN s.ran_at IS NULL THEN j.body ELSE '' END"
@@ -85,6 +83,13 @@ def kept(d1: D1) -> Iterator[Kept]:
         AND NOT EXISTS (SELECT 1 FROM "{DEAD}" d WHERE d.id = s.id)"""
     for id, *_, eta, expires, begun, ran, returned in _rows(d1, f"SELECT * FROM ({only})"):
         yield Kept(id, "", "", "", 0, eta, expires, bool(begun), bool(ran), bool(returned), False)
+
+
+def says_what_ran(d1: D1) -> None:
+    """Raises CannotFinish where the consumers do not keep what became of a job."""
+    if not d1.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", STATES).rows:
+        what, step = "the consumer does not say which jobs ran", f"let it keep {STATES} as docs/jobs.md has it"
+        raise CannotFinish(what, object=f"D1 {d1.database_id}", next=step)
 
 
 def _rows(d1: D1, sql: str) -> Iterator[list[Any]]:

@@ -7,7 +7,7 @@ from towpath.keys.export import export
 from towpath.keys.inventory import Group, Inventory, inventory
 from towpath.keys.load import Loaded, load
 from towpath.keys.manifest import Chunk, Entry, Manifest, read
-from towpath.keys.receipts import forget_receipts
+from towpath.keys.receipts import forget_receipts, held
 from towpath.keys.rules import RULES, KeyRule, decisions
 from towpath.keys.source import Facts, connect, facts
 from towpath.keys.target import Fingerprint, fingerprint
@@ -38,6 +38,7 @@ __all__ = [
     "find_back",
     "fingerprint",
     "forget_receipts",
+    "held",
     "inventory",
     "load",
     "prove_back",

@@ -7,13 +7,14 @@ to what KV can hold) is true for the moment of that put, and the proof needs it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from towpath.cloudflare.kv import KV, pair
 from towpath.errors import CannotFinish
+from towpath.keys.manifest import Manifest
 from towpath.keys.rules import RESERVED
 
 PREFIX = f"{RESERVED}receipt/"
@@ -65,6 +66,12 @@ def read(kv: KV) -> Receipts:
             step = "look who wrote it; forget the receipts, empty the namespace and import again"
             raise CannotFinish("the receipt is not what was written", object=found.key, next=step) from error
     return Receipts(digests, notes)
+
+
+def held(kv: KV, manifests: Iterable[Manifest]) -> Manifest | None:
+    """The first of these exports that the namespace holds, or was brought to; None if it holds none of them."""
+    there = read(kv)
+    return next((made for made in manifests if CLAIM in there.of(made.id)), None)
 
 
 def write(kv: KV, manifest_id: str, name: str, sha256: str, notes: Notes) -> None:

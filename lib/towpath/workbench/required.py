@@ -37,6 +37,7 @@ SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
         "03-export": ("KE401",),
         "05-validate": ("KE403",),
         "06-cutover": ("KE401", "KE403"),
+        "07-roll-back": ("CU213",),
     },
     "jobs": {
         "00-ready": ("RD015", "RD016"),
@@ -44,11 +45,12 @@ SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
         "03-export": ("JO303",),
         "05-validate": ("JO401",),
         "06-cutover": ("JO303", "JO401"),
+        "07-roll-back": ("CU215",),
     },
 }
 SURFACES_WHEN_APPROVED: dict[str, dict[str, tuple[str, ...]]] = {
-    "cache": {"04-import": ("KE402",), "06-cutover": ("KE410",)},
-    "jobs": {"06-cutover": ("JO301", "JO304")},
+    "cache": {"04-import": ("KE402",), "06-cutover": ("KE410",), "07-roll-back": ("CU214",)},
+    "jobs": {"06-cutover": ("JO301", "JO304"), "07-roll-back": ("CU216",)},
 }
 
 

@@ -58,11 +58,7 @@ class Todo:
 
 
 def base(bench: Workbench) -> State:
-    """The last state that the target held of the source.  Raises WrongUse for what cannot be carried back."""
-    if others := bench.surfaces & {"cache", "jobs"}:
-        what = f"the way back of {', '.join(sorted(others))} is not built"
-        step = "keep the source frozen, and carry by hand what the new side wrote since"
-        raise WrongUse(what, object=bench.run.phase, next=step)
+    """The last state that the target held of the source.  Raises WrongUse where it held none of this run."""
     state = bench.state
     if not bench.has_begun(state):
         step = "nothing was written there: remove the maintenance switch, and the source goes on"
@@ -86,9 +82,9 @@ def find(bench: Workbench, state: State, report: Progress) -> Todo:
     bench.run.number("rows_to_carry_back", todo.row_count, "rows")
     bench.run.number("files_to_carry_back", files.count, "files")
     named = [f"{one.table} {one.key}: {one.why}" for one in todo.conflicts]
-    report_check(bench, "CU201", "rows", "none in the way", _count(named), not named, named)
+    report_check(bench, "CU201", "rows", "none in the way", counted(named), not named, named)
     named = [f"{key}: {why}" for key, why in files.conflicts]
-    report_check(bench, "CU202", "files", "none in the way", _count(named), not named, named)
+    report_check(bench, "CU202", "files", "none in the way", counted(named), not named, named)
     return todo
 
 
@@ -96,7 +92,7 @@ def rows(bench: Workbench, todo: Todo, freeze: Freeze, report: Progress) -> int:
     """Write the rows into the source, in one transaction; `report` counts rows.  0 in a dry run."""
     if not freeze.approved:
         return 0
-    _refuse_failed(bench)
+    refuse_failed(bench)
     done = bench.way_back.carry(todo.found, report)
     report_check(bench, "CU203", "rows", f"{todo.row_count:,} rows", f"{done:,} rows", done == todo.row_count)
     return done
@@ -140,7 +136,7 @@ def prove_files(bench: Workbench, state: State, report: Progress) -> list[str]:
     unlike = [d for d in compared.differences if d.kind != "changed" or d.column in ("sha256", "size")]
     named = [f"{d.key}: {d.kind}" for d in unlike]
     equal = f"{manifest.objects:,} equal on both sides"
-    report_check(bench, "CU206", "files", equal, _count(named) if named else equal, not named, named)
+    report_check(bench, "CU206", "files", equal, counted(named) if named else equal, not named, named)
     return named
 
 
@@ -169,7 +165,8 @@ def lift(bench: Workbench, freeze: Freeze, crossing: Crossing) -> str:
     return "The source accepts writes again."
 
 
-def _refuse_failed(bench: Workbench) -> None:
+def refuse_failed(bench: Workbench) -> None:
+    """Carry nothing back while a check fails.  Raises CannotFinish."""
     failed: list[Check] = [check for check in bench.run.checks if check.verdict is Verdict.FAIL]
     if failed:
         what = f"nothing was carried back, because {failed[0].code} {failed[0].object} fails: {failed[0].found}"
@@ -177,6 +174,7 @@ def _refuse_failed(bench: Workbench) -> None:
         raise CannotFinish(what, object=bench.run.phase, next=step, code=failed[0].code)
 
 
-def _count(named: list[str]) -> str:
+def counted(named: list[str]) -> str:
+    """How many there are, and the first of them."""
     more = f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
     return f"{len(named):,}: {'; '.join(named[:SHOWN])}{more}" if named else "none"
