@@ -25,7 +25,7 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
-.PHONY: help install demo test ci-local edits mutation roundtrip model lint format golden lab bench lock down clean
+.PHONY: help install demo rehearse test ci-local edits mutation roundtrip model lint format golden lab bench lock down clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ demo: install ## Move Joan's generated database and files to the local Cloudflar
 	@echo '== voyage'
 	@$(BIN)/towpath run $(SYSTEM) --env local
 	@echo 'The local runtime is still up, so that you can look around; `make down` stops it.'
+
+rehearse: install ## A cutover and its way back under live traffic, with every write accounted for
+	@echo '== legacy data of $(SYSTEM), scale $(SCALE)'
+	@$(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/rehearsal/$(SYSTEM)
+	@echo '== rehearsal'
+	@$(BIN)/towpath rehearse $(SYSTEM)
 
 test: install lint ## Linters, types and the whole test suite
 	$(BIN)/pytest -n 2 --dist loadscope

@@ -23,7 +23,12 @@ FILE_BYTES = 4_000
 class Joan:
     """See towpath.rehearsal.application."""
 
-    kinds: Mapping[str, Kind] = {"task": Kind(6), "note": Kind(3), "attachment": Kind(1, versions=1)}
+    # A file that goes between 03-export and 04-import stops the import (OB303), so these clients remove none.
+    kinds: Mapping[str, Kind] = {"task": Kind(6), "note": Kind(3), "attachment": Kind(1, versions=1, removes=False)}
+
+    def environment(self, secrets: Path) -> dict[str, str]:
+        """One secret signs the tokens of both sides, so that nobody has to sign in again."""
+        return {"JOAN_JWT_SECRET": (secrets / "JWT_SECRET").read_text(encoding="utf-8").strip()}
 
     def prepare(self, data: Path) -> None:
         """Nothing: generated users have addresses that follow from their number, and one password."""

@@ -73,8 +73,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plan.rules",
     },
     "places": {*WORDS, "cloudflare.r2", "objects", "plan.ends", "plan.params", "runs"},
-    "rehearsal": {"errors", "cloudflare", "local", "traffic"},
-    "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local", "routes"},
+    "rehearsal": {"checks", "errors", "cloudflare", "local", "plan", "runs", "traffic"},
+    "cli": {"checks", "errors", "signing", "plan", "runs", "places", "local", "rehearsal", "routes"},
     "__main__": {"cli"},
 }
 NOTEBOOKS_MAY_IMPORT = {"towpath.show", "towpath.runs.run", "towpath.workbench"}

@@ -27,7 +27,7 @@ from towpath.checks import Check, Severity, Verdict
 from towpath.cli.command import app, run_command
 from towpath.plan.mapping import DecisionRow, SystemMapping, Tables
 from towpath.plan.params import APPROVALS, Params
-from towpath.plan.runbook import HEADINGS, FrontMatter, Step, load_runbook
+from towpath.plan.runbook import HEADINGS, FrontMatter, WayBack, load_runbook
 from towpath.plan.surfaces import Jobs, Keys, Objects, Reference
 from towpath.plan.traffic import Traffic
 from towpath.plan.waivers import WaiverRow
@@ -240,7 +240,7 @@ def test_the_keys_of_a_runbooks_files_are_documented(heading: str, header: str, 
 def test_the_front_matter_and_the_mapping_are_documented() -> None:
     page = DOCS / "runbooks.md"
     plain = markdown.rows(markdown.section(page, "runbook.md"), "key", "allowed")
-    assert [row[0].strip("`") for row in plain] == [*FrontMatter.model_fields, *Step.model_fields]
+    assert [row[0].strip("`") for row in plain] == [*FrontMatter.model_fields, *WayBack.model_fields]
     above = markdown.rows(markdown.section(page, "mapping.yaml"), "key", "allowed")
     assert [row[0].strip("`") for row in above] == list(SystemMapping.model_fields)
     inner = {row[0].strip("`"): markdown.code(row[1]) for row in above}

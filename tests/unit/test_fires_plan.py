@@ -25,6 +25,7 @@ from towpath.runs.approvals import check_approvals
 from towpath.runs.folder import RunFolder
 from towpath.runs.lock import Lock
 from towpath.runs.notebooks import check_parameters
+from towpath.runs.rehearsed import check_rehearsed
 from towpath.runs.run import Run, open_run
 from towpath.runs.seal import signer_for
 from towpath.runs.verification import verify_run
@@ -204,6 +205,16 @@ def test_a_record_that_was_changed(toy: Any) -> Iterable[str]:
 @fires("RN008")
 def test_staging_without_a_key(toy: Any) -> Iterable[str]:
     return refused(lambda: signer_for("staging", toy.root))
+
+
+@fires("RN010")
+def test_a_way_back_that_nobody_rehearsed(toy: Any, tmp_path: Path) -> Iterable[str]:
+    text = (tmp_path / "runbooks/toy/runbook.md").read_text(encoding="utf-8")
+    back = "way_back: {phase: 04-roll-back, gate: begun, minutes: 1}\n---\n\n# Toy"
+    toy.write("runbook.md", text.replace("---\n\n# Toy", back))
+    hash_of = make_plan(params_from(toy.params(**STAGING)), tmp_path).hash
+    plan = make_plan(params_from(toy.params(**{**STAGING, "approved_plan": hash_of})), tmp_path)
+    return refused(lambda: check_rehearsed(RunFolder.create(tmp_path, plan), plan, "03-export"))
 
 
 @fires("RN009")

@@ -55,6 +55,11 @@ class Plan:
         }
         return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of what the plan is in every environment: runbook, mapping and waivers, without the params."""
+        return content_hash(json.loads(self.canonical))
+
     @property
     def approved(self) -> bool:
         """True for a real run.  Raises WrongUse when the approval names another plan."""
@@ -102,6 +107,16 @@ class Plan:
             *waivers,
             f"hash     {self.hash}",
         ]
+
+
+def content_hash(canonical: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hex digits) of runbook, mapping and waivers of a plan, given as its canonical text is read.
+
+    Raises KeyError for what is no plan.
+    """
+    whole = {key: canonical[key] for key in ("system", "runbook", "mapping", "waivers")}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def make_plan(params: Params, root: Path | None = None) -> Plan:

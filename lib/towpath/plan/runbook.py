@@ -40,6 +40,12 @@ class Step(BaseModel):
         return value
 
 
+class WayBack(Step):
+    """The step that carries back what the target got; a cutover in earnest asks for a rehearsal of it."""
+
+    rehearsed_within_days: int = Field(default=14, ge=1, le=365, description="1 to 365")
+
+
 class FrontMatter(BaseModel):
     """What the runner reads."""
 
@@ -48,7 +54,9 @@ class FrontMatter(BaseModel):
     system: str = Field(description="the name of the system's folder")
     title: str = Field(min_length=1, description="one line for people")
     steps: tuple[Step, ...] = Field(min_length=1, description="a list of {phase, gate, minutes, …}")
-    way_back: Step | None = Field(default=None, description="a step with gate begun, which runs only when it is named")
+    way_back: WayBack | None = Field(
+        default=None, description="a step with gate begun, which runs only when it is named"
+    )
 
 
 class Runbook(FrontMatter):

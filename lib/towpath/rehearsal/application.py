@@ -59,6 +59,12 @@ class Application(Protocol):
 
     kinds: Mapping[str, Kind]
 
+    def environment(self, secrets: Path) -> dict[str, str]:
+        """What the old application's environment must say, so that both sides know the same secrets.
+
+        `secrets` is the folder of the Worker's, one file for each.
+        """
+
     def prepare(self, data: Path) -> None:
         """Read what clients know before they begin, from the application's folder."""
 

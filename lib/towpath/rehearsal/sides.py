@@ -113,9 +113,9 @@ class Changes:
 
 
 @contextmanager
-def watched(kv: KV) -> Iterator[Changes]:
+def watched(kv: KV, changes: Changes) -> Iterator[None]:
     """Note every setting that stands in KV meanwhile, some times a second; silence of KV is no error."""
-    changes, over = Changes(), threading.Event()
+    over = threading.Event()
 
     def look() -> None:
         while not over.wait(LOOK):
@@ -127,7 +127,7 @@ def watched(kv: KV) -> Iterator[Changes]:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield changes
+        yield
     finally:
         over.set()
         thread.join()

@@ -9,6 +9,7 @@ from towpath.plan.plan import Plan
 from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.prepared import is_unsealed
+from towpath.runs.rehearsed import check_rehearsed
 from towpath.runs.results import PARTIAL, PROOFS, PhaseResult, result_path
 from towpath.runs.seal import ENDING, merged, readable_seals
 
@@ -16,7 +17,8 @@ from towpath.runs.seal import ENDING, merged, readable_seals
 def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, ...]:
     """The newest results of the phases before `phase`, all of which must be PASS and not older than one before them.
 
-    Raises WrongUse (RN001) saying which record stands in the way, what it says and what to run.
+    Raises WrongUse (RN001) saying which record stands in the way, what it says and what to run, and RN010 where the way
+    back was not rehearsed.
     """
     if folder.plan_hash != plan.hash:
         raise _closed(
@@ -59,6 +61,7 @@ def check_gate(folder: RunFolder, plan: Plan, phase: str) -> tuple[PhaseResult, 
         results.append(result)
     if plan.environment not in UNSIGNED:
         _check_sealed(folder, results)
+        check_rehearsed(folder, plan, phase)
     return tuple(results)
 
 

@@ -20,6 +20,7 @@ RULES: dict[str, Rule] = dict(
         _rule("RN007", "record not whole", "run the phase again, or restore the file"),
         _rule("RN008", "record not signed", "set TOWPATH_SIGNING_KEY to a reference to an ed25519 key"),
         _rule("RN009", "approvals missing", "let those who must approve read the record and run `towpath approve`"),
+        _rule("RN010", "way back not rehearsed", "rehearse it: towpath rehearse, or 07-roll-back in staging"),
         _rule("RN020", "two records of one run", "verify both, keep the one that tells what happened; open a new run"),
     )
 )
