@@ -57,10 +57,10 @@ def requests_over_time(
     above.set_ylabel("requests a second", fontsize=9)
     below.set_ylabel("p95, ms", fontsize=9)
     below.set_xlabel("seconds since the first step", fontsize=9)
-    above.set_ylim(bottom=0)
+    above.set_ylim(0, 1.3 * max((point[2] for point in points), default=1))  # the names of the steps stand above
     below.set_ylim(bottom=0)
     if points:
-        above.legend(loc="upper right", fontsize=8, frameon=False)
+        above.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=8, frameon=False, borderaxespad=0.1)
     for axes in (above, below):
         axes.tick_params(labelsize=8)
         for side in ("top", "right"):

@@ -126,10 +126,15 @@ class _Chart:
                 "Requests through the gateway",
                 _words(points),
                 [(point.at, point.side, point.rate, point.errors, point.p95) for point in points],
-                [show.Moment(at, name) for at, name in self.crossing.moments() if not name.endswith(" seen")],
+                [show.Moment(at, name) for at, name in self.crossing.moments() if _is_mark(name)],
                 self.bench.params.ramp_p95_ms,
             )
         )
+
+
+def _is_mark(name: str) -> bool:
+    """The steps that users feel; the others stand in the table of steps."""
+    return name in ("freeze", "open new") or (name.startswith("split") and not name.endswith("seen"))
 
 
 def _points(crossing: Crossing, since: int) -> tuple[Point, ...]:

@@ -94,12 +94,14 @@ def freeze(bench: Workbench, crossing: Crossing) -> Freeze:
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     if not bench.run.approved:
         return Freeze(time.monotonic(), at, (), approved=False)
+    begun = time.monotonic()
     _shut_old(bench, at)
     started = time.monotonic()
     version = _quiet(bench)
     if crossing.way == "over":
         crossing.knows["old quiet"] = lambda: True
-        crossing.to("old quiet")
+        crossing.worked("shut old", started - begun, f"the maintenance switch is on since {at}")
+        crossing.worked("old quiet", time.monotonic() - started, f"nobody wrote for {QUIET_SECONDS:.0f} s")
     return Freeze(started, at, version, approved=True)
 
 
@@ -233,6 +235,8 @@ def open_new(bench: Workbench, crossing: Crossing, freeze: Freeze) -> show.Shown
     if failed:
         crossing.stop(f"{failed[0].code} {failed[0].object} fails, so the new side stays shut")
     crossing.knows["equal"] = lambda: bench.origin.unwritten(freeze.version)
+    if not failed:
+        crossing.worked("prove", time.monotonic() - freeze.started, "every cell and byte; nobody wrote meanwhile")
     return crossing.to("open new")
 
 
