@@ -328,7 +328,7 @@ def test_a_delta_that_is_cut_goes_on_where_it_stopped(
     d1: D1, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     """Its chunks stand on each other: vacated values, triggers away, children before parents."""
-    monkeypatch.setattr(delta, "CHUNK_BYTES", 200)
+    monkeypatch.setattr(delta, "CHUNK_BYTES", 60)
     script = REFERRED.replace("{bound}", "NOT NULL") + (
         "CREATE TRIGGER seen AFTER UPDATE ON owner BEGIN UPDATE owner SET n = -1 WHERE id = new.id; END;"
     )
@@ -351,6 +351,29 @@ def test_a_delta_that_is_cut_goes_on_where_it_stopped(
         assert Carried(made.state.source, new.folder, d1, new, written).compare().equal
         assert d1.query("SELECT name FROM sqlite_schema WHERE type = 'trigger'").rows == [["seen"]]
         new.close()
+
+
+def test_a_reference_without_an_index_gets_one_while_parents_go(
+    d1: D1, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta, "SCANNED_ROWS", 4)
+    script = REFERRED.replace("{bound}", "") + (
+        "CREATE TABLE note (item INTEGER, owner INTEGER REFERENCES owner (id)); CREATE INDEX of ON note (owner, item);"
+        "CREATE TABLE twin (owner INTEGER PRIMARY KEY REFERENCES owner (id));"
+        "CREATE TABLE pair (a INTEGER, b INTEGER, c INTEGER REFERENCES owner (id), PRIMARY KEY (c, a)) WITHOUT ROWID;"
+        "CREATE TABLE part (owner INTEGER REFERENCES owner (id)); CREATE INDEX some ON part (owner) WHERE owner > 2;"
+        "INSERT INTO part VALUES (3), (3), (3); INSERT INTO note VALUES (1, 3), (2, 3), (3, 3);"
+        "INSERT INTO twin VALUES (2), (3); INSERT INTO pair VALUES (1, 1, 3), (2, 2, 3), (3, 3, 3);"
+    )
+    with voyage(d1, tmp_path, script) as made:
+        made.follow("DELETE FROM item WHERE owner = 1", "DELETE FROM owner WHERE id = 1")
+        assert "_towpath_" not in made.sent(), "one scan costs less than an index"
+        made.follow("INSERT INTO owner (id) VALUES (4), (5)", "INSERT INTO item VALUES (4, 3), (5, 3)")
+        assert "_towpath_" not in made.sent(), "nobody goes"
+        made.follow("DELETE FROM owner WHERE id > 3", "UPDATE owner SET n = 0")
+        made_for = re.findall(r"CREATE INDEX IF NOT EXISTS _towpath_delta_\d ON (.*)", made.sent())
+        assert made_for == ['"item" ("owner")', '"part" ("owner")']
+        assert d1.query("SELECT name FROM sqlite_schema WHERE name LIKE '%delta%'").rows == []
 
 
 def snapshot_of(made: Voyage) -> export.Exporter:

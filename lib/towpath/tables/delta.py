@@ -1,12 +1,13 @@
 """The changes since the export as ready statements, in an order that no constraint of the target can break.
 
-  0  triggers away (they would fire on every row that is written)
+  0  triggers away (they would fire on every row that is written); indexes for a while, where each row that goes would
+     be looked for in every row of another table
   1  vacate: a unique value that moves to another row is taken from its old row first
   2  upserts, parents first; references inside a circle are left for step 3
      (children first, and all in one transaction that defers the foreign keys, where what they refer to changes too)
   3  links: those references, now that every row is there
   4  deletes, children first, so that nothing cascades
-  5  sequences, and the triggers back
+  5  those indexes away; sequences, and the triggers back
   6  virtual tables that own their content, in transactions of their own
 
 Each chunk carries a receipt like those of the load, so that a delta that is cut goes on where it stopped.
@@ -24,15 +25,15 @@ from towpath.errors import BadInput
 from towpath.tables import encode
 from towpath.tables.changes import TableChanges
 from towpath.tables.export import CHUNK_BYTES, DEFERRED, TOGETHER_BYTES, Exporter, cannot_write, clear
-from towpath.tables.keys import key_literal
-from towpath.tables.literals import exact_literal, row_expression
 from towpath.tables.load import sequence_statements
 from towpath.tables.manifest import ChunkWriter, Manifest
 from towpath.tables.relation import Relation
-from towpath.tables.schema import Named, literal, quoted
+from towpath.tables.schema import OWN_PREFIX, Named, Table, literal, quoted
 from towpath.tables.snapshot import schema_digest
-from towpath.tables.statements import Sink, by_key, insert_header, item, longest
+from towpath.tables.statements import Sink, by_key, insert_header, item, link_statement, longest
 from towpath.tables.vacate import moves_referred_value, referred_columns, vacate
+
+SCANNED_ROWS = 5_000_000  # rows that may be looked at in vain before an index is worth its making: about a second
 
 
 def write_delta(
@@ -96,7 +97,7 @@ class _Delta:
     def __init__(
         self, new: Exporter, changes: dict[str, TableChanges], triggers: Sequence[Named], rebuild: Sequence[str]
     ) -> None:
-        self.new = new
+        self.new, self.changes = new, changes
         self.triggers = triggers
         self.rebuild = rebuild
         moved = [change for change in changes.values() if change.count]  # parents first
@@ -130,16 +131,20 @@ class _Delta:
         triggers = self._triggers()
         for trigger in triggers:
             yield item(f"DROP TRIGGER IF EXISTS {quoted(trigger.name)}".encode()), 0
+        searched = self._searched()
+        for name, where in searched.items():
+            yield item(f"CREATE INDEX IF NOT EXISTS {name} ON {where}".encode()), 0
         for sql in self.vacating:
             yield item(sql.encode()), 0
         # where the check of references is deferred, children first: then no action of a foreign key finds any to act on
         for change in reversed(self.changed) if self.deferred else self.changed:
             yield from self._upserts(change)
         for change in self.changed:
-            for sql in self._links(change):
-                yield item(sql.encode()), 0
+            yield from self._links(change)
         for change in reversed(self.changed):
             yield from self._deletes(change)
+        for name in searched:
+            yield item(f"DROP INDEX IF EXISTS {name}".encode()), 0
         now = self.new.schema.sequences
         if now != sequences:
             gone = sorted(sequences.keys() - now.keys())
@@ -182,22 +187,47 @@ class _Delta:
             for number, statement in enumerate(sink.finish()):
                 yield statement, 0 if number else sink.rows
 
-    def _links(self, change: TableChanges) -> Iterator[str]:
+    def _links(self, change: TableChanges) -> Iterator[tuple[bytes, int]]:
         name = change.entry.name
         late = self.new.order.late.get(name, ())
+        if not late:
+            return
         relation = self.new.relations[name]
-        if late and change.deleted:  # a row that goes must not hold another one that goes
-            empty = ", ".join(f"{quoted(c)} = NULL" for c in late)
-            yield from (sql for sql, _ in by_key(f"UPDATE {quoted(name)} SET {empty}", relation, list(change.deleted)))
-        keys = sorted(change.inserted.keys() | change.updated.keys()) if late else []
-        for key in keys:
-            values = self.new.db.execute(
-                f"SELECT {row_expression([relation.value(c) for c in late], exact_literal)}"
-                f" FROM {quoted(name)} WHERE {relation.key_sql} = {key_literal(key)}"
-            ).get
-            columns = ", ".join(quoted(c) for c in late)
-            target = columns if len(late) == 1 else f"({columns})"
-            yield f"UPDATE {quoted(name)} SET {target} = {values} WHERE {relation.key_sql} = {key_literal(key)}"
+        # a row that goes must not hold another one that goes
+        empty = ", ".join(f"{quoted(c)} = NULL" for c in late)
+        for sql, _ in by_key(f"UPDATE {quoted(name)} SET {empty}", relation, list(change.deleted)):
+            yield item(sql.encode()), 0
+        values, head, tail = link_statement(relation, late)
+        links = Sink(head, tail)
+        for condition, _ in by_key("", relation, [*change.inserted, *change.updated]):
+            for literal_tuple in encode.tuples(self.new.db, relation, values, condition.removeprefix(" WHERE ")):
+                links.add(encode.Row(literal_tuple, ""))
+        yield from ((statement, 0) for statement in links.finish())
+
+    def _searched(self) -> dict[str, str]:
+        """Indexes to make for a while, by name: without one, each parent that goes costs a scan of its children."""
+        rows = {change.entry.name.lower(): change.entry.rows for change in self.changes.values()}
+        going = {
+            change.entry.name.lower(): len(change.deleted) + (len(change.updated) if self.deferred else 0)
+            for change in self.changed
+        }
+        wanted = [
+            f"{quoted(table.name)} ({', '.join(map(quoted, fk.columns))})"
+            for table in self.new.schema.moving
+            for fk in table.foreign_keys
+            if going.get(fk.parent.lower(), 0) * rows.get(table.name.lower(), 0) > SCANNED_ROWS
+            and not _finds(table, fk.columns)
+        ]
+        return {f"{OWN_PREFIX}delta_{n}": where for n, where in enumerate(dict.fromkeys(wanted))}
+
+
+def _finds(table: Table, columns: Sequence[str]) -> bool:
+    """True if an index of the table begins with these columns, in any order."""
+    asked = {column.lower() for column in columns}
+    if len(asked) == 1 and (table.rowid_alias or "").lower() in asked:
+        return True
+    heads = [index.columns[: len(asked)] for index in table.indexes if not index.partial]
+    return any({str(column).lower() for column in head} == asked for head in heads)
 
 
 def _update(relation: Relation, late: frozenset[str]) -> tuple[bytes, bytes]:

@@ -30,7 +30,7 @@ from towpath.tables.overlay import Overlay, relations
 from towpath.tables.relation import Relation, keys
 from towpath.tables.schema import quoted, reflect
 from towpath.tables.snapshot import open_snapshot, schema_digest, told_if_damaged
-from towpath.tables.statements import Sink, insert_header, item, longest
+from towpath.tables.statements import Sink, insert_header, item, link_statement, longest
 from towpath.tables.virtual import filled
 
 CHUNK_BYTES = 900_000  # about nine statements; the page of the same rows stays under D1's 2,000,000 for any string
@@ -204,12 +204,7 @@ class Exporter:
         """Statements that set the references which were sent as NULL."""
         relation = self.relations[name]
         late = self.order.late[name]
-        names = [f"{quoted(name)}.{part}" for part in relation.key]
-        values = [*names, *(relation.value(c) for c in late)]
-        sets = ", ".join(f"{quoted(c)} = v.column{len(names) + i}" for i, c in enumerate(late, 1))
-        match = " AND ".join(f"{key} = v.column{i}" for i, key in enumerate(names, 1))
-        head = f"UPDATE {quoted(name)} SET {sets} FROM (VALUES\n".encode()
-        tail = f") AS v WHERE {match}".encode()
+        values, head, tail = link_statement(relation, late)
         some = " OR ".join(f"{relation.value(c)} IS NOT NULL" for c in late)
         pending: list[bytes] = []
         items: list[bytes] = []

@@ -75,6 +75,16 @@ class Sink:
             self._pending, self._pending_bytes = [], 0
 
 
+def link_statement(relation: Relation, late: Sequence[str]) -> tuple[list[str], bytes, bytes]:
+    """References set on many rows at once: what a tuple holds, and what stands before and after the tuples."""
+    table = quoted(relation.name)
+    names = [f"{table}.{part}" for part in relation.key]
+    sets = ", ".join(f"{quoted(c)} = v.column{len(names) + i}" for i, c in enumerate(late, 1))
+    match = " AND ".join(f"{key} = v.column{i}" for i, key in enumerate(names, 1))
+    values = [*names, *(relation.value(c) for c in late)]
+    return values, f"UPDATE {table} SET {sets} FROM (VALUES\n".encode(), f") AS v WHERE {match}".encode()
+
+
 def by_key(head: str, relation: Relation, keys: list[str]) -> Iterator[tuple[str, int]]:
     """Statements that name their rows by key, each below the limit of one statement."""
     values = "VALUES " if len(relation.key) > 1 else ""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from towpath.errors import BadInput
 from towpath.tables.changes import TableChanges
-from towpath.tables.keys import key_literal
 from towpath.tables.relation import Relation
 from towpath.tables.schema import Column, Index, Schema, Table, quoted
 from towpath.tables.statements import by_key
@@ -45,11 +44,10 @@ def vacate(schema: Schema, relation: Relation, change: TableChanges) -> Vacated:
             continue
         column, reference = _free_column(table, columns, referred)
         deferred |= reference
-        for number, key in enumerate(keys):
-            where = f"WHERE {relation.key_sql} = {key_literal(key)}"
-            empty = None not in index.columns and not column.notnull  # an expression may make a value of NULL
-            spare = "NULL" if empty else _placeholder(column, number)
-            out.append(f"UPDATE {quoted(table.name)} SET {quoted(column.name)} = {spare} {where}")
+        empty = None not in index.columns and not column.notnull  # an expression may make a value of NULL
+        spare = "NULL" if empty else _placeholder(column)
+        head = f"UPDATE {quoted(table.name)} SET {quoted(column.name)} = {spare}"
+        out += [sql for sql, _ in by_key(head, relation, keys)]
     return Vacated(out, deferred)
 
 
@@ -88,10 +86,11 @@ def _free_column(table: Table, columns: Sequence[str], referred: set[str]) -> tu
     )
 
 
-def _placeholder(column: Column, number: int) -> str:
+def _placeholder(column: Column) -> str:
+    """SQL that gives each row another value, which no row of an application is likely to hold."""
     if column.affinity in ("TEXT", "BLOB"):
-        return f"hex(randomblob(16)) || ' vacated {number}'"  # random from the start: an index may take a part of it
-    return str(-(2**62) - number)
+        return "hex(randomblob(16)) || ' vacated'"  # random from the start: an index may take a part of it
+    return f"{-(2**62)} - (random() & {2**61 - 1})"  # spread so far that their doubles differ too
 
 
 def _indexed(index: Index, relation: Relation) -> list[str]:
