@@ -41,6 +41,7 @@ TABLES = (
 )
 SINGLE = (
     "test_fires_back",
+    "test_fires_way_back",
     "test_fires_phases",
     "test_fires_plan",
     "test_fires_server",

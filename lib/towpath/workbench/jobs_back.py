@@ -85,6 +85,13 @@ def found(back: jobs.Back | None) -> show.Shown:
     return show.table(fates, ("What becomes of it", "Jobs"), "The jobs that the new side knows", numeric=("Jobs",))
 
 
+def proved(done: jobs.Proved | None, bench: Workbench) -> show.Shown:
+    """What the proof saw."""
+    if done is None:
+        return sentence(NO_JOBS if bench.broker is None else "Dry run: no job was handed back.")
+    return sentence(f"{done.jobs:,} jobs, {len(done.wrong):,} of them wrong.")
+
+
 def _lines(back: jobs.Back) -> Iterator[dict[str, Any]]:
     for give in back.give:
         message = base64.b64encode(give.message).decode()
