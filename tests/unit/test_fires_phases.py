@@ -241,7 +241,7 @@ def frozen(run: Run, toy: Any) -> Any:
         source_maintenance_switch="maintenance.json", source_url="", ramp_steps=(100,), moves_traffic=False
     )
     (toy.root / "build" / "toy").mkdir(parents=True, exist_ok=True)
-    return SimpleNamespace(run=run, origin=origin, params=params, fingerprint="d1 toy", d1=None)
+    return SimpleNamespace(run=run, origin=origin, params=params, fingerprint="d1 toy", d1=None, done_before=None)
 
 
 @fires("CU101")

@@ -7,6 +7,7 @@ import itertools
 from towpath import keys
 from towpath.checks import Comparison, Progress
 from towpath.cloudflare.kv import KV
+from towpath.workbench import going_on
 from towpath.workbench.state import KEYS, SNAPSHOT, State
 from towpath.workbench.workbench import Workbench
 
@@ -48,6 +49,7 @@ def load(bench: Workbench, report: Progress) -> keys.Loaded | keys.Applied | Non
     return done
 
 
+@going_on.once
 def compare(bench: Workbench, report: Progress) -> Comparison | None:
     """Every key of the namespace against the export: value, type, expiry; `report` counts keys."""
     made = bench.state.keys
@@ -59,6 +61,7 @@ def compare(bench: Workbench, report: Progress) -> Comparison | None:
     return found
 
 
+@going_on.once
 def changes(bench: Workbench, base: State, report: Progress) -> keys.Delta | None:
     """A second export, and what changed since the first; `report` counts keys."""
     made = export(bench, report)
@@ -69,6 +72,7 @@ def changes(bench: Workbench, base: State, report: Progress) -> keys.Delta | Non
     return found
 
 
+@going_on.once
 def apply(bench: Workbench, report: Progress, *, approved: bool) -> keys.Applied | None:
     """Bring the namespace to the newest export; `report` counts puts and deletions.  None in a dry run."""
     if bench.kv is None or not approved:

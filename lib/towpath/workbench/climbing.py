@@ -47,8 +47,10 @@ def ramp_up(bench: Workbench, crossing: Crossing) -> list[Stage]:
     stages: list[Stage] = []
     chart = _Chart(bench, crossing)
     for percent in bench.params.ramp_steps if crossing.open_for_traffic else ():
+        if crossing.is_past(f"split {percent} seen"):
+            continue  # an attempt that was cut had come further
         crossing.to(f"split {percent} seen")
-        if not stages:
+        if not stages and bench.done_before is None:
             _report_refused(bench, crossing)
         stages.append(_stage(bench, crossing, percent, chart))
         outcome = stages[-1].outcome

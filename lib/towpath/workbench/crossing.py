@@ -100,6 +100,10 @@ class Crossing:
         """True while this way may move traffic."""
         return self.moves and self.approved and not self.aborted
 
+    def is_past(self, name: str) -> bool:
+        """Whether the step after this one is noted too."""
+        return self.walk.has(name) and self.walk.noted[-1].name != name
+
     def seconds_since(self, name: str) -> float:
         """Seconds since this step was noted."""
         at = next(one.at for one in self.walk.noted if one.name == name)
@@ -188,6 +192,16 @@ class Crossing:
         if self.moves and self.approved:
             requests.prepare(self.gateway.lines)
             fence.install(self.bench.d1, exempt=self.bench.run.mapping.tables.empty, by=self._by)
+
+    def go_on(self, words: str) -> None:
+        """Begin where an earlier attempt was cut, after it had opened the new side: after the step that holds now."""
+        holds = self.holds.fact
+        last = "all new" if holds == "worker" else holds if holds.startswith("split") else "open new"
+        for step in self.walk.steps:
+            self.walk.noted.append(Noted(step.name, _now(), 0.0, True, words))
+            if step.name == last:
+                break
+        self._live.put(self.table())
 
     def _set(self, mode: Mode, percent: int, *, new: bool = False) -> str:
         holds = setting.change(self.gateway.kv, self.holds, mode, percent, dt.datetime.now(dt.UTC), new_salt=new)

@@ -26,7 +26,7 @@ from towpath.tables.delta import write_delta
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.tables.schema import Named
-from towpath.workbench import validate
+from towpath.workbench import going_on, validate
 from towpath.workbench.crossing import Crossing
 from towpath.workbench.delta import file_delta
 from towpath.workbench.gateway import in_flight
@@ -71,6 +71,11 @@ def base(bench: Workbench) -> State:
 def _refuse_ahead(bench: Workbench) -> None:
     stands = fence.read(bench.d1)
     if stands is not None and stands.ahead:
+        bench.done_before = going_on.taken_up(bench, stands)
+        if bench.done_before is not None:
+            found = f"opened by this run at {stands.changed_at}, which goes on"
+            report_check(bench, "CU108", "target", "not ahead of the source", found, True)
+            return
         report_check(bench, "CU108", "target", "not ahead of the source", f"may be, since {stands.changed_at}", False)
         what = "the target may hold what the source does not: writes were let in there, and nobody carried them back"
         raise CannotFinish(what, object=bench.d1.database_id, next=RULES["CU108"].advice, code="CU108")
@@ -82,7 +87,10 @@ def begin(bench: Workbench) -> Crossing:
     """The way over: asks whether this phase may write, and puts the fence up, closed, where traffic moves."""
     bench.run.approve_write(bench.fingerprint)
     crossing = Crossing(bench, "over")
-    crossing.begin()
+    if bench.done_before is None:
+        crossing.begin()
+    else:
+        crossing.go_on(bench.done_before.words)
     return crossing
 
 
@@ -92,7 +100,7 @@ def freeze(bench: Workbench, crossing: Crossing) -> Freeze:
     A dry run leaves the switch alone: what it then shows may be overtaken by the application.
     """
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    if not bench.run.approved:
+    if not bench.run.approved or bench.done_before is not None:
         return Freeze(time.monotonic(), at, (), approved=False)
     begun = time.monotonic()
     _shut_old(bench, at)
@@ -133,6 +141,7 @@ def _quiet(bench: Workbench) -> tuple[int, ...]:
     )
 
 
+@going_on.once
 def snapshot(bench: Workbench, report: Progress) -> Exporter:
     """The last snapshot of the source; its orphans are judged like those of the first."""
     exporter = exporting.snapshot(bench, report)
@@ -140,6 +149,7 @@ def snapshot(bench: Workbench, report: Progress) -> Exporter:
     return exporter
 
 
+@going_on.once
 def changes(bench: Workbench, base: State, final: Exporter, report: Progress) -> dict[str, TableChanges]:
     """What changed since the last snapshot that was exported; `report` counts rows."""
     found = tables.find_changes(base.manifest, base.exporter, final, report)
@@ -147,6 +157,7 @@ def changes(bench: Workbench, base: State, final: Exporter, report: Progress) ->
     return found
 
 
+@going_on.once
 def rows(
     bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges], freeze: Freeze, report: Progress
 ) -> Sent | None:
@@ -171,11 +182,13 @@ def rows(
     return Sent(made, loaded)
 
 
+@going_on.once
 def prove_copy(bench: Workbench, final: Exporter, last: Sent | None, report: Progress) -> Comparison | None:
     """The last snapshot against the source's own values, as in 03-export; `report` counts rows."""
     return exporting.prove(bench, final, last.manifest if last else None, report)
 
 
+@going_on.once
 def changed_files(bench: Workbench, final: Exporter, report: Progress) -> objects.Delta:
     """List the files beside the last snapshot, and find what of them the bucket lacks; `report` counts bytes.
 
@@ -186,6 +199,7 @@ def changed_files(bench: Workbench, final: Exporter, report: Progress) -> object
     return found
 
 
+@going_on.once
 def files(bench: Workbench, found: objects.Delta, freeze: Freeze, report: Progress) -> objects.Applied | None:
     """Apply what changed among the files; `report` counts bytes and deletions.  None in a dry run."""
     if not freeze.approved:
@@ -195,6 +209,7 @@ def files(bench: Workbench, found: objects.Delta, freeze: Freeze, report: Progre
     return done
 
 
+@going_on.once
 def prove_rows(bench: Workbench, report: Progress) -> Comparison:
     """Every cell again, and what stands around the rows.  In a dry run the old state is what must be there."""
     found = validate.rows(bench, report)
@@ -202,6 +217,7 @@ def prove_rows(bench: Workbench, report: Progress) -> Comparison:
     return found
 
 
+@going_on.once
 def prove_files(bench: Workbench, report: Progress) -> Comparison:
     """Every byte again, and the circle of rows and objects."""
     found = validate.files(bench, report)
@@ -210,7 +226,12 @@ def prove_files(bench: Workbench, report: Progress) -> Comparison:
 
 
 def still_frozen(bench: Workbench, freeze: Freeze) -> float:
-    """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far."""
+    """Prove that nobody wrote to the source since the freeze; returns the seconds it lasted so far.
+
+    Once the new side is open, a source that nobody can write to is no news: 0.
+    """
+    if bench.done_before is not None:
+        return 0.0
     unchanged = not freeze.approved or bench.origin.unwritten(freeze.version)
     found = "unchanged" if unchanged else "changed by another connection"
     seconds = time.monotonic() - freeze.started
@@ -224,6 +245,8 @@ def still_frozen(bench: Workbench, freeze: Freeze) -> float:
 
 def applied(crossing: Crossing, freeze: Freeze) -> show.Shown:
     """Note that the source was read once more, and that what had changed is on the target."""
+    if crossing.bench.done_before is not None:
+        return crossing.to("delta")
     crossing.worked("snapshot", 0.0, f"the source as it is since {freeze.at}")
     crossing.worked("delta", 0.0, "what had changed since the export")
     return crossing.to("delta")
@@ -232,6 +255,8 @@ def applied(crossing: Crossing, freeze: Freeze) -> show.Shown:
 def open_new(bench: Workbench, crossing: Crossing, freeze: Freeze) -> show.Shown:
     """Let the new side take writes, if every check so far passes and nobody has written to the source meanwhile."""
     failed = [check for check in bench.run.checks if check.verdict is Verdict.FAIL]
+    if bench.done_before is not None:
+        return crossing.to("open new")
     if failed:
         crossing.stop(f"{failed[0].code} {failed[0].object} fails, so the new side stays shut")
     crossing.knows["equal"] = lambda: bench.origin.unwritten(freeze.version)

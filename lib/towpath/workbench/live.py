@@ -20,6 +20,7 @@ from towpath.fitting.fitted import (
     USED,
     Fitted,
 )
+from towpath.workbench import going_on
 from towpath.workbench.panels import comparison, sentence
 from towpath.workbench.workbench import Workbench
 
@@ -79,6 +80,7 @@ def keys_sent(bench: Workbench, done: keys.Loaded | keys.Applied | None) -> show
     return sentence(f"{done.keys:,} keys in {done.sent:,} chunks sent in {done.seconds:.1f} s{there}{ended}.")
 
 
+@going_on.shown
 def keys_changed(found: keys.Delta | None) -> show.Shown:
     """What changed among the keys."""
     if found is None:
@@ -89,6 +91,7 @@ def keys_changed(found: keys.Delta | None) -> show.Shown:
     )
 
 
+@going_on.shown
 def compared(found: Comparison | None, what: str) -> show.Shown:
     """Differences by name, or the one line for a surface that the system lacks."""
     return sentence(f"No {what} in this system.") if found is None else comparison(found)
@@ -105,6 +108,7 @@ def queued(found: jobs.Inventory | None) -> show.Shown:
     return show.table(rows, ("Queue", "Task", "State", "Jobs"), title, numeric=("Jobs",))
 
 
+@going_on.shown
 def jobs_exported(made: jobs.Exported | None) -> show.Shown:
     """What becomes of the jobs."""
     if made is None:
@@ -140,6 +144,7 @@ def fit_of_target(fitted: Fitted | None) -> show.Shown:
     return show.table(rows, ("Table", "Column", "Type", "Outcome", "By"), title, numeric=())
 
 
+@going_on.shown
 def proved(found: Comparison | None, made: object | None) -> show.Shown:
     """The source's own values against the exported pages."""
     if made is None:

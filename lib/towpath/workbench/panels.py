@@ -14,6 +14,7 @@ from towpath.tables.conversion import KEPT, Account, Conversion
 from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
+from towpath.workbench import going_on
 from towpath.workbench.cutover import Sent
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
@@ -215,6 +216,7 @@ def loaded(done: Loaded | None) -> show.Shown:
     return sentence(f"{done.chunks:,} chunks with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
 
 
+@going_on.shown
 def sent(done: Sent | None) -> show.Shown:
     """What a cutover sent of the rows."""
     return loaded(done.loaded if done else None)
@@ -229,6 +231,7 @@ def uploaded(done: objects.Uploaded | None) -> show.Shown:
     return sentence(f"{done.sent:,} objects sent ({done.bytes_sent:,} bytes), {done.skipped:,} were there already.")
 
 
+@going_on.shown
 def applied(done: objects.Applied | None) -> show.Shown:
     """What a cutover changed among the files."""
     if done is None:
@@ -244,6 +247,7 @@ def applied(done: objects.Applied | None) -> show.Shown:
     return sentence(f"{files.sent:,} objects sent ({files.bytes_sent:,} bytes), {done.deleted:,} deleted; {there}.")
 
 
+@going_on.shown
 def files_changed(found: objects.Delta) -> show.Shown:
     """What changed among the files."""
     return sentence(
@@ -251,6 +255,7 @@ def files_changed(found: objects.Delta) -> show.Shown:
     )
 
 
+@going_on.shown
 def comparison(found: Comparison) -> show.Shown:
     """Differences by name with both values; the tables that are equal, in one sentence."""
     rows = [(d.object, d.key, d.column or "(whole row)", d.kind, d.expected, d.found) for d in found.differences]
@@ -261,6 +266,7 @@ def comparison(found: Comparison) -> show.Shown:
     return show.table(rows, ("Object", "Key", "Column", "Kind", "Expected", "Found"), title, numeric=())
 
 
+@going_on.shown
 def changes(found: dict[str, TableChanges]) -> show.Shown:
     """What changed in each table since the snapshot."""
     rows = [(n, len(c.inserted), len(c.updated), len(c.deleted)) for n, c in found.items() if c.count]

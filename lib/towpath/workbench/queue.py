@@ -10,6 +10,7 @@ from towpath import jobs
 from towpath.checks import Check, Comparison, Progress, Verdict
 from towpath.errors import CannotFinish
 from towpath.jobs.manifest import NAME as JOBS_FILE
+from towpath.workbench import going_on
 from towpath.workbench.cutover import Freeze
 from towpath.workbench.rules import RULES
 from towpath.workbench.state import JOBS, SNAPSHOT
@@ -47,6 +48,7 @@ def export(bench: Workbench, report: Progress) -> jobs.Exported | None:
     return made
 
 
+@going_on.once
 def drain(bench: Workbench, freeze: Freeze, report: Progress) -> jobs.Exported | None:
     """Wait until no worker takes jobs, then write down what is left.  In a dry run nobody waits.
 
@@ -64,6 +66,7 @@ def drain(bench: Workbench, freeze: Freeze, report: Progress) -> jobs.Exported |
     return export(bench, report)
 
 
+@going_on.once
 def apply(bench: Workbench, report: Progress, *, approved: bool) -> jobs.Loaded | None:
     """Hand the jobs over at the new Worker's door; `report` counts jobs.  None in a dry run.
 
@@ -83,6 +86,7 @@ def apply(bench: Workbench, report: Progress, *, approved: bool) -> jobs.Loaded 
     return done
 
 
+@going_on.once
 def compare(bench: Workbench, report: Progress) -> Comparison | None:
     """What the new consumer keeps against what was handed over; `report` counts jobs.
 

@@ -29,6 +29,7 @@ from towpath.workbench import hidden, references
 from towpath.workbench.ends import Ends
 from towpath.workbench.file_back import FileBack
 from towpath.workbench.file_origin import FileOrigin
+from towpath.workbench.going_on import DoneBefore
 from towpath.workbench.origin import Origin
 from towpath.workbench.required import required
 from towpath.workbench.server_back import ServerBack
@@ -56,6 +57,7 @@ class Workbench(Ends):
         super().__init__(run)
         self._banner: show.Banner | None = None
         self._open_states: dict[Path, State] = {}
+        self.done_before: DoneBefore | None = None  # a cutover that was cut after it had opened the new side
 
     @property
     def limits(self) -> Limits:
