@@ -7,15 +7,18 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -394,6 +397,104 @@ def test_a_worker_works_and_is_drained(folder: Path, changed: Any, root: Path, t
     assert (drained.stopped, drained.reserved) == (1, 4)
     assert sum(drained.waiting.values()) == 4  # those with an ETA, given back
     assert value(folder, "SELECT count(*) FROM quiz_events WHERE payload ? 'completion_time'") > 0
+
+
+def names_of_workers(settings: Any) -> list[str]:
+    """The workers that answer Celery's ping."""
+    app = tasks.celery_app(settings)
+    try:
+        return sorted(app.control.inspect(timeout=1.0).ping() or {})
+    finally:
+        app.close()
+
+
+def waiting(folder: Path) -> int:
+    """Jobs in the queues, also while a worker takes them."""
+    with places.Settings.of(folder).broker() as client:
+        return sum(client.llen(queue) for queue in tasks.QUEUES)
+
+
+def test_served_with_a_worker_that_rests_while_the_switch_is_on(
+    folder: Path, changed: Any, root: Path, tmp_path: Path
+) -> None:
+    port, switch = free_port(), maintenance.MaintenanceSwitch(folder / "maintenance.json")
+
+    def until(found: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 240
+        while not found():
+            assert served.poll() is None, (tmp_path / "served.log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "served.log").read_text()
+
+    switch.freeze("a test")
+    before = waiting(folder)
+    with (tmp_path / "served.log").open("wb") as log:
+        command = [sys.executable, "-m", NAME, "serve", "--data", str(folder), "--port", str(port), "--worker"]
+        served = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: answers(port) == {"maintenance": True, "writes_in_flight": 0})
+        assert (names_of_workers(changed), waiting(folder)) == ([], before)
+        switch.thaw()
+        until(lambda: waiting(folder) == 0)
+        assert len(names_of_workers(changed)) == 1
+
+        switch.freeze("a test")
+        until(lambda: not names_of_workers(changed))
+        events = value(folder, "SELECT count(*) FROM quiz_events")
+        app = tasks.celery_app(changed)
+        app.send_task(tasks.SHARED, args=("abc", "mail"))
+        app.close()
+        assert names_of_workers(changed) == []
+        assert value(folder, "SELECT count(*) FROM quiz_events") == events
+        switch.thaw()
+        until(lambda: value(folder, "SELECT count(*) FROM quiz_events") == events + 1)
+
+        done = spark(root, "down", "--data", str(folder))
+        assert (done.returncode, done.stdout.strip()) == (0, f"{folder}: stopped")
+        assert served.wait(timeout=60) == 0
+        assert not list((folder / "running").iterdir())
+    finally:
+        if served.poll() is None:
+            os.killpg(served.pid, signal.SIGKILL)
+            served.wait()
+        places.up(folder, 0, 0, ends_with_us=True)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> dict[str, Any] | None:
+    """What /health says; None while nobody does."""
+    try:
+        return dict(httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=10).json())
+    except httpx.HTTPError:
+        return None
+
+
+def test_a_worker_ends_with_whom_it_stands_beside(folder: Path, changed: Any, root: Path, tmp_path: Path) -> None:
+    port = free_port()
+    with (tmp_path / "served.log").open("wb") as log:
+        command = [sys.executable, "-m", NAME, "serve", "--data", str(folder), "--port", str(port)]
+        served = subprocess.Popen(
+            command,
+            cwd=root,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PERSONALITY_SPARK_WORKER": "1"},
+        )
+    try:
+        deadline = time.monotonic() + 240
+        while not names_of_workers(changed):
+            assert time.monotonic() < deadline, (tmp_path / "served.log").read_text()
+        (worker,) = psutil.Process(served.pid).children()
+        served.kill()
+        assert worker.wait(timeout=120) in (0, None)
+    finally:
+        served.kill()
+        served.wait()
 
 
 def test_down_and_up_keep_the_data(folder: Path, small: Any, root: Path) -> None:

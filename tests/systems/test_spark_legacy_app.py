@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from celery.exceptions import Reject
 from sqlalchemy import text
 
 NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
@@ -185,5 +186,9 @@ def test_the_tasks_do_what_they_say(served: Any, settings: Any) -> None:
     lost = str(ask(served, "SELECT id FROM share_cards WHERE path LIKE '%105f.png'")[0])
     celery.tasks[tasks.RENDER](lost)
     assert (settings.shares / f"{lost}.png").read_bytes().startswith(storage.SIGNATURE)
+    served.state.switch.freeze("a test")
+    with pytest.raises(Reject, match="maintenance"):
+        celery.tasks[tasks.COMPLETED]("abc", 12)
+    assert ask(served, "SELECT count(*) FROM quiz_events WHERE payload ->> 'quiz_id' = 'abc'") == (2,)
     celery.close()
     served.state.database.close()

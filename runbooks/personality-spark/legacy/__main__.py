@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +14,14 @@ import uvicorn
 
 from towpath.errors import TowpathError
 
+from . import running
 from . import settings as places
 from .app import create_app
 from .drain import StillWorking, drain
 from .generator import SCALES, NotOurs, generate
 from .live import LEAST_CHANGES, NoWrites, live
 from .maintenance import MaintenanceSwitch
-from .tasks import QUEUES, celery_app
+from .work import work, working_beside
 
 WRONG_USE = 3
 cli = typer.Typer(
@@ -106,8 +108,9 @@ def up_command(data: Data, port_postgresql: PortPostgresql = None, port_redis: P
 
 @cli.command("down")
 def down_command(data: Data) -> None:
-    """Stop both servers; what they hold stays."""
-    print(f"{data}: stopped" if places.down(data) else f"{data}: was down")
+    """Stop the application, its workers and both servers; what they hold stays."""
+    served, up = running.end_all(data), places.down(data)
+    print(f"{data}: stopped" if served or up else f"{data}: was down")
 
 
 @cli.command("live")
@@ -155,16 +158,27 @@ def thaw_command(data: Data) -> None:
 
 
 @cli.command("serve")
-def serve_command(data: Data, port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8000) -> None:
+def serve_command(
+    data: Data,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 8000,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Run a worker of Celery beside it.", envvar="PERSONALITY_SPARK_WORKER")
+    ] = False,
+) -> None:
     """Serve the application with uvicorn until it is interrupted."""
-    uvicorn.run(create_app(_settings(data)), host="127.0.0.1", port=port, log_level="warning")
+    settings = _settings(data)
+    with running.noted(data), working_beside(data) if worker else nullcontext():
+        uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_level="warning")
 
 
 @cli.command("work")
-def work_command(data: Data) -> None:
-    """Run a worker of Celery until it is drained or interrupted."""
-    options = ["--pool=solo", "--without-mingle", "--without-gossip", "--loglevel=WARNING", f"-Q{','.join(QUEUES)}"]
-    celery_app(_settings(data)).worker_main(["worker", *options])
+def work_command(
+    data: Data, beside: Annotated[int | None, typer.Option(help="A process without which it ends.", hidden=True)] = None
+) -> None:
+    """Run a worker of Celery until it is drained or interrupted; while the maintenance switch is on it rests."""
+    settings = _settings(data)
+    with running.noted(data):
+        work(settings, beside)
 
 
 if __name__ == "__main__":

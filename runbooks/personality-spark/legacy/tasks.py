@@ -1,20 +1,24 @@
 """What the application leaves to Celery, over Redis.
 
-Names of tasks and queues are what the queue of the new side has to know.
+Names of tasks and queues are what the queue of the new side has to know.  A task that is taken up while the maintenance
+switch is on goes back to its queue and writes nothing.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import Reject
 from sqlalchemy.orm import Session
 
 from .database import Database
+from .maintenance import MaintenanceSwitch
 from .models import QuizEvent, ShareCard
 from .settings import BROKER, Settings
 from .storage import draw_card, located, write
@@ -38,6 +42,7 @@ def celery_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
+        task_acks_late=True,  # or there would be nothing left to give back
         task_routes={"analytics.*": {"queue": "analytics"}},
         broker_transport_options={"visibility_timeout": 3600},
         broker_connection_retry_on_startup=True,
@@ -45,26 +50,42 @@ def celery_app(settings: Settings) -> Celery:
         timezone="UTC",
     )
 
-    @app.task(name=COMPLETED, shared=False)
+    switch = MaintenanceSwitch(settings.maintenance_switch)
+
+    def task(name: str) -> Callable[[Callable[..., None]], Any]:
+        return lambda function: app.task(name=name, shared=False)(_obeying(switch, function))
+
+    @task(COMPLETED)
     def track_quiz_completion(quiz_id: str, completion_time: int) -> None:
         _event(settings, "completed", {"quiz_id": quiz_id, "completion_time": completion_time})
 
-    @app.task(name=SHARED, shared=False)
+    @task(SHARED)
     def track_quiz_share(quiz_id: str, channel: str) -> None:
         _event(settings, "shared", {"quiz_id": quiz_id, "channel": channel})
 
-    @app.task(name=RENDER, shared=False)
+    @task(RENDER)
     def render_card(card_id: str) -> None:
         with _session(settings) as session:
             card = session.get(ShareCard, uuid.UUID(card_id))
             if card is not None:
                 write(located(settings.data, card.path), draw_card(card_id))
 
-    @app.task(name=DIGEST, shared=False)
+    @task(DIGEST)
     def send_weekly_digest(user_id: str) -> None:
         _event(settings, "answered", {"digest_for": user_id})  # mail is out of this slice
 
     return app
+
+
+def _obeying(switch: MaintenanceSwitch, function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def run(*arguments: Any) -> None:
+        with switch.writing() as allowed:
+            if not allowed:
+                raise Reject("maintenance is on", requeue=True)
+            function(*arguments)
+
+    return run
 
 
 @contextmanager

@@ -9,6 +9,7 @@ const MOST_BYTES = 5_000_000;
 const MEDIA = 'https://media.personalityspark.com/';
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const HEADERS = { contentType: 'image/png', cacheControl: 'public, max-age=31536000' };
+const RANGE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/;
 const TRIES = 5;
 
 // It changes nothing, and it is a write: the fence refuses it before R2 holds a card that no row will name.
@@ -38,7 +39,8 @@ export async function share(environment: Environment, request: Request, name: st
 
 export async function card(environment: Environment, request: Request, name: string): Promise<Response> {
   const key = `shares/${name}`;
-  const found = await environment.MEDIA.get(key, { onlyIf: request.headers, range: request.headers });
+  const part = await partOf(environment, key, request.headers.get('range') ?? '');
+  const found = await environment.MEDIA.get(key, { onlyIf: request.headers, ...(part && { range: part }) });
   if (found === null) throw new Refused(404, 'there is no such card');
   const headers = new Headers({
     'content-type': HEADERS.contentType,
@@ -48,7 +50,21 @@ export async function card(environment: Environment, request: Request, name: str
     etag: found.httpEtag,
   });
   if (!('body' in found)) return new Response(null, { status: 304, headers });
-  return new Response(found.body, { headers });
+  if (part === null) return new Response(found.body, { headers });
+  headers.set('content-range', `bytes ${part.offset}-${part.offset + part.length - 1}/${found.size}`);
+  return new Response(found.body, { status: 206, headers });
+}
+
+/** The part of a card that a Range header asks for; null for the whole: of several parts, or what is no range. */
+async function partOf(environment: Environment, key: string, header: string): Promise<{ offset: number; length: number } | null> {
+  const [, first, last, suffix] = RANGE.exec(header) ?? [];
+  if (first === undefined && suffix === undefined) return null;
+  const size = (await environment.MEDIA.head(key))?.size;
+  if (size === undefined) return null;
+  const offset = first === undefined ? Math.max(0, size - Number(suffix)) : Number(first);
+  const end = last ? Math.min(size, Number(last) + 1) : size;
+  if (offset >= end) throw new Refused(416, 'Range Not Satisfiable', { 'content-range': `bytes */${size}` });
+  return { offset, length: end - offset };
 }
 
 /** What a result holds now.  Refuses one that is not there. */
