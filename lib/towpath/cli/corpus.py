@@ -63,13 +63,14 @@ def corpus(
     if wrong := [one for one in sources if one != "openapi" and one.partition(":")[0] not in ("har", "log", "hand")]:
         raise WrongUse("is nothing to make requests from", object=wrong[0], next=f"use one of {', '.join(KINDS)}")
     given = traffic.application
-    found = inventory(Application(given.kind, given.of, given.interpreter), root, without_ours(os.environ))
+    found = inventory(Application(given.kind, given.of, given.interpreter, given.also), root, without_ours(os.environ))
     maker = _Maker(root, traffic, found, [pattern.rpartition(".")[2] for pattern in mapping.sensitive])
     items = corpora.once(item for source in sources for item in maker.made(source, each, host))
     target = Path(to) if to else root / traffic.corpus
     written = corpora.write(target, items)
     typer.echo(f"written  {target if to else traffic.corpus}: {written:,} requests ({', '.join(described(items))})")
-    bare = [route.title for route in found.routes if not any(item.route == route.title for item in items)]
+    met = {item.route for item in items} | set(traffic.left)
+    bare = [route.title for route in found.routes if route.title not in met]
     if bare:
         typer.echo(f"yours    no request for {', '.join(bare)}")
 

@@ -9,6 +9,9 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from towpath.errors import WrongUse
+from towpath.parity.forms import ORDER as FORMS
+from towpath.parity.forms import Rule
 from towpath.plan.strict import Strict
 
 ROUTE = re.compile(r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/\S*)$")
@@ -39,6 +42,7 @@ class Application(Strict):
     )
     interpreter: str = Field(default="", description='"" or the Python of the application\'s own environment')
     source: str = Field(default="", description="the folder of the application's source, which is read, never run")
+    also: tuple[str, ...] = Field(default=(), description="routes that it answers and does not declare")
     apart: tuple[str, ...] = Field(default=(), description="patterns of files in that folder that serve no request")
 
     @field_validator("source")
@@ -46,12 +50,18 @@ class Application(Strict):
     def _folder(cls, value: str) -> str:
         return _inside(value)
 
+    @field_validator("also")
+    @classmethod
+    def _also(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _routes(value)
+        return value
+
 
 class RouteRow(Strict):
     """One route of the old application, and what the new one calls it."""
 
     source: str = Field(alias="from", description=f"{A_ROUTE}, as the inventory names it")
-    target: str = Field(alias="to", description=f"{A_ROUTE}, as the new application names it")
+    target: str = Field(default="", alias="to", description=f'"" (the same) or {A_ROUTE}, as the new one names it')
     auth: str = Field(default="none", min_length=1, description="none, bearer, cookie, … as the new application asks")
     writes: bool | None = Field(default=None, description="true or false, where its method says something else")
     notes: str = Field(default="", description="what a reader should know, in a sentence")
@@ -59,8 +69,13 @@ class RouteRow(Strict):
     @field_validator("source", "target")
     @classmethod
     def _route(cls, value: str) -> str:
-        _routes([value])
+        _routes([value] if value else [])
         return value
+
+    @property
+    def becomes(self) -> str:
+        """What the new application calls it."""
+        return self.target or self.source
 
 
 class Sample(Strict):
@@ -90,9 +105,17 @@ class ParityRule(Strict):
     """A part of the answers that both sides may give differently, and how."""
 
     route: str = Field(min_length=1, description="a route or a pattern with * and ?, e.g. GET /tasks*")
-    path: str = Field(min_length=1, description="where in the JSON: $.items[*].updated_at")
-    form: str = Field(alias="as", min_length=1, description="how it is compared")
+    path: str = Field(min_length=1, description="$.items[*].updated_at, header NAME, or rows TABLE.COLUMN")
+    form: str = Field(alias="as", min_length=1, description=f"{', '.join(FORMS)}; seconds and number with an amount")
     reason: str = Field(min_length=1, description="why, in a sentence")
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        try:
+            Rule.of(self.route, self.path, self.form, self.reason)
+        except WrongUse as error:
+            raise ValueError(f"{error.object!r}: {error.what}; {error.next}") from None
+        return self
 
 
 class Parity(Strict):
@@ -105,7 +128,7 @@ class Parity(Strict):
 class Traffic(Strict):
     """Everything about the requests that both sides answer."""
 
-    application: Application | None = Field(default=None, description="{kind, of, interpreter, source, apart}")
+    application: Application | None = Field(default=None, description="{kind, of, interpreter, source, also, apart}")
     routes: tuple[RouteRow, ...] = Field(default=(), description="a list of {from, to, auth, writes, notes}")
     left: Mapping[str, str] = Field(default={}, description="a route that stays behind: why")
     corpus: str = Field(default="", description='"" or the JSONL file of recorded requests')

@@ -33,6 +33,7 @@ class Application:
     kind: str  # openapi | django | flask
     of: str
     interpreter: str = ""  # the Python of its own environment; "": this one
+    also: tuple[str, ...] = ()  # titles of routes that it answers and does not declare
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
 
 def inventory(application: Application, root: Path, environment: Mapping[str, str]) -> Inventory:
     """Every route of an application; `environment` is what its process may see.  Raises BadInput."""
+    more = tuple(Route(*title.split(" ", 1)) for title in application.also)
     if application.kind == "openapi":
         document = _document(application, root, environment)
-        return Inventory(openapi.routes(document), document)
+        return Inventory((*openapi.routes(document), *more), document)
     found = _asked(application, root, environment)
-    return Inventory(tuple(route for row in found for route in _routes(row)))
+    return Inventory((*(route for row in found for route in _routes(row)), *more))
 
 
 def _document(application: Application, root: Path, environment: Mapping[str, str]) -> openapi.Document:
