@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "objects.rules",
         "keys.rules",
         "jobs.rules",
+        "parity.forms",
         "parity.rules",
         "fitting.rules",
         "fitting.spec",

@@ -23,10 +23,10 @@ from towpath.parity.speed import Times
 from towpath.parity.telling import differences
 from towpath.routes import corpus, filling
 from towpath.routes.corpus import Recorded
+from towpath.workbench.asked import MUST_ASK, lacking
 from towpath.workbench.pair import Pair, pair, reason_against
 from towpath.workbench.workbench import Workbench
 
-MUST_ASK = ("staging", "production")  # where a move without parity wants a waiver
 NOT_ASKED = ("PA106",)
 ASKED = ("PA101", "PA102", "PA103", "PA104", "PA105")
 
@@ -98,14 +98,8 @@ class Parity:
 
 def prepare(bench: Workbench) -> Parity:
     """Look whether there are two sides and requests to send them."""
-    traffic, params = bench.run.mapping.traffic, bench.params
-    named = {
-        "the params name no source_url": bool(params.source_url),
-        "the params name no worker_url": bool(params.worker_url),
-        "mapping.yaml names no traffic.corpus": bool(traffic.corpus),
-    }
-    lacking = ", ".join(words for words, there in named.items() if not there)
-    return Parity(bench, f"Parity was not exercised: {lacking}." if lacking else "")
+    missing = lacking(bench.params, bench.run.mapping.traffic)
+    return Parity(bench, f"Parity was not exercised: {missing}." if missing else "")
 
 
 def ask(parity: Parity, report: Progress) -> None:

@@ -25,12 +25,15 @@ WHEN_APPROVED: dict[str, tuple[str, ...]] = {
     "06-cutover": ("CU101", "CU102", "CU103", "CU104"),
     "07-roll-back": ("CU101", "CU203", "CU204", "CU207"),
 }
-# what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs
+# what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs,
+# and whether both applications can be asked the same; where nobody has to ask them, neither word is there
 SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
     "generate": {"02-schema": ("TB320", "TB322")},
     "adopt": {"02-schema": ("FT100", "FT300"), "03-export": ("FT300",), "06-cutover": ("FT300",)},
     "file": {"03-export": ("TB409",), "06-cutover": ("TB409",)},
     "server": {"03-export": ("FT401", "FT402"), "06-cutover": ("FT401", "FT402")},
+    "two sides": {"05-validate": ("PA101",)},
+    "one side": {"05-validate": ("PA106",)},
     "cache": {
         "00-ready": ("RD013", "RD014"),
         "01-inventory": ("KE100",),

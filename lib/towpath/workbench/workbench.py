@@ -26,6 +26,7 @@ from towpath.tables.schema import Schema
 from towpath.tables.snapshot import FILE
 from towpath.tables.target import receipts
 from towpath.workbench import hidden, references
+from towpath.workbench.asked import sides
 from towpath.workbench.ends import Ends
 from towpath.workbench.file_back import FileBack
 from towpath.workbench.file_origin import FileOrigin
@@ -109,7 +110,8 @@ class Workbench(Ends):
         """What this system has, as `required` and 00-ready ask it."""
         has = {"cache": self.params.source_cache, "jobs": self.params.source_jobs}
         kind = "server" if self.params.source_is_server else "file"
-        return frozenset([self.run.mapping.tables.mode, kind, *(name for name, there in has.items() if there)])
+        asked = [name for name in (sides(self.params, self.run.mapping.traffic),) if name]
+        return frozenset([self.run.mapping.tables.mode, kind, *asked, *(name for name, there in has.items() if there)])
 
     # -- opening and closing a phase
 
