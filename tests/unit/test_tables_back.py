@@ -10,11 +10,15 @@ import pytest
 from helpers.carry import Carried, carry, make_source, prepare
 
 from towpath.checks import Decision
-from towpath.cloudflare.d1 import D1
+from towpath.cloudflare.d1 import D1, Rows
+from towpath.cloudflare.errors import D1Error
 from towpath.errors import BadInput, CannotFinish
+from towpath.tables import differing
 from towpath.tables.back import carry_back, target_sequences, value_of
+from towpath.tables.changes import find_changes
 from towpath.tables.compare import compare
 from towpath.tables.export import Exporter
+from towpath.tables.opened import normal
 from towpath.tables.written import against_source, find_written
 
 SCHEMA = """
@@ -176,3 +180,73 @@ def test_rows_that_no_key_can_name(tmp_path: Path, d1: D1) -> None:
 )
 def test_cells_as_values(cell: str, value: object) -> None:
     assert value_of(cell) == (value, True)
+
+
+WIDE = ", ".join(f"c{n} DEFAULT {n}.25" for n in range(99))
+MANY = f"""
+CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL);
+CREATE TABLE pair (a TEXT NOT NULL, b INTEGER NOT NULL, v, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE loose (v);
+CREATE TABLE wide (id INTEGER PRIMARY KEY, {WIDE});
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+INSERT INTO t SELECT i, 'word ' || i, i / 7.0 FROM n;
+INSERT INTO pair SELECT word, id, n FROM t;
+INSERT INTO loose SELECT id FROM t;
+INSERT INTO wide (id) SELECT id FROM t;
+"""
+LATER = (
+    *(f"UPDATE {name} SET rowid = rowid + 100 WHERE rowid % 20 = 0" for name in ("t", "loose", "wide")),
+    "UPDATE t SET word = CAST(x'f09f98' AS TEXT) WHERE id = 7",
+    "UPDATE t SET n = -n WHERE id = 8",
+    "UPDATE t SET word = hex(zeroblob(400000)) WHERE id = 9",
+    "INSERT INTO t SELECT id + 1000, hex(zeroblob(300000)), 9e999 FROM t WHERE id < 4",
+    "UPDATE pair SET b = -b, v = x'00' WHERE b % 9 = 0",
+    "UPDATE wide SET c98 = 'x' WHERE id = 30",
+    "DELETE FROM t WHERE id BETWEEN 20 AND 30",
+    "DELETE FROM loose WHERE v > 50",
+)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 4_000])
+def test_rows_are_found_in_answers_of_any_size(
+    tmp_path: Path, d1: D1, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Through the same changes on both sides: what find_written says of the target, find_changes says of the file."""
+    monkeypatch.setattr(differing, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(differing, "CELLS_AT_ONCE", at_once)
+    state = moved(tmp_path, d1, [], MANY)
+    for statement in LATER:
+        d1.batch([statement])
+    written = find_written(d1, state.manifest, state.exporter)
+    assert {name: change.count for name, change in written.items()} == {"t": 22, "pair": 12, "loose": 14, "wide": 7}
+    assert back(state, tmp_path, []) == 55
+    now = snapshot(state, tmp_path / "then", [])
+    found = find_changes(state.manifest, state.exporter, now)
+    for name, change in found.items():
+        assert change.deleted == written[name].deleted
+        news = (change.inserted, written[name].inserted)
+        left, right = ({key: normal(cells) for key, cells in one.items()} for one in news)
+        assert left == right
+        assert change.updated.keys() == written[name].updated.keys()
+
+
+@pytest.mark.parametrize("refused", [" LIMIT 4000", " IN ("], ids=["texts", "cells"])
+def test_an_answer_that_would_be_too_long_is_asked_for_in_parts(
+    tmp_path: Path, d1: D1, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    state = moved(tmp_path, d1, [], MANY)
+    d1.batch(["UPDATE t SET word = 'x' WHERE id = 5", "DELETE FROM t WHERE id = 6"])
+    expected = find_written(d1, state.manifest, state.exporter)["t"]
+    met = list[str]()
+    query = D1.query
+
+    def too_long(self: D1, sql: str, *params: str) -> Rows:
+        if refused in sql:
+            met.append(sql)
+            raise D1Error("string or blob too big: SQLITE_TOOBIG", status=400, code="7500")
+        return query(self, sql, *params)
+
+    monkeypatch.setattr(D1, "query", too_long)
+    assert find_written(d1, state.manifest, state.exporter)["t"] == expected
+    assert met
+    assert (len(expected.updated), len(expected.deleted), len(expected.inserted)) == (1, 1, 0)

@@ -13,6 +13,7 @@ import      target claims the database and keeps receipts, load sends the chunks
 validate    compare holds page digests against the target, opened opens the pages that differ, acceptance asks what must
             hold around the rows, reproved asks every row for what the schema promises of it (constraints)
 cutover     changes finds what changed between two snapshots, delta writes it in an order that breaks no constraint;
+            differing says which rows of a page did;
             vacate sets aside a unique value that moves to another row; fence keeps every other writer out of the target
 roll-back   written finds what the target holds otherwise than the last snapshot, back carries it into the source
 

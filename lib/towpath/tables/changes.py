@@ -6,12 +6,14 @@ gone changes its page; no trigger and no log in the source is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from towpath.checks import Progress, silent
 from towpath.errors import BadInput
-from towpath.tables import encode, opened
+from towpath.tables import differing, encode
 from towpath.tables.export import CHUNK_BYTES, Exporter
 from towpath.tables.keys import key_literal
 from towpath.tables.manifest import Manifest, Page, TableEntry
@@ -19,6 +21,8 @@ from towpath.tables.relation import Relation
 from towpath.tables.snapshot import schema_digest
 
 PAGE_BYTES = 1_400_000  # a changed page that grew beyond this is cut again
+CONNECTIONS = 2  # to the new snapshot
+AHEAD = 4  # pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,11 @@ def find_changes(base: Manifest, old: Exporter, new: Exporter, report: Progress 
         raise BadInput(
             "the schema of the source changed since the export", object="source", next="begin again with 01-inventory"
         )
-    return {entry.name: _table(entry, old, new, report) for entry in base.tables}
+    with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="changes") as pool:
+        return {entry.name: _table(pool, entry, old, new, report) for entry in base.tables}
 
 
-def _table(entry: TableEntry, old: Exporter, new: Exporter, report: Progress) -> TableChanges:
+def _table(pool: Executor, entry: TableEntry, old: Exporter, new: Exporter, report: Progress) -> TableChanges:
     before, after = (side.relations[entry.name].paged_as(entry.key, entry.carries_rowid) for side in (old, new))
     new.relations[entry.name] = after
     if after.key != entry.key:
@@ -61,35 +66,58 @@ def _table(entry: TableEntry, old: Exporter, new: Exporter, report: Progress) ->
     pages: list[Page] = []
     changes = TableChanges(entry)
     ranges: list[tuple[str | None, str | None]] = []
-    for page in entry.pages:
-        now = new.page(after, page.low, page.high, reals)
+    for page, now in _read(pool, new, after, entry.pages, reals):
         report(now.rows)
         if (now.rows, now.text, now.reals) == (page.rows, page.text, page.reals):
             pages.append(page)
             continue
         ranges.append((page.low, page.high))
-        _open(changes, (old, before), (new, after), page.low, page.high)
+        _open(changes, (old, before), (new, after), page, reals)
         pages += _cut(new, after, now, reals) if now.bytes > PAGE_BYTES else [now]
     entry = replace(entry, pages=tuple(pages), rows=sum(page.rows for page in pages), reals=reals)
     return replace(changes, entry=entry, ranges=tuple(ranges))
+
+
+def _read(
+    pool: Executor, new: Exporter, relation: Relation, pages: Sequence[Page], reals: tuple[str, ...]
+) -> Iterator[tuple[Page, Page]]:
+    """Each page as it was and as it is now, some of them read ahead."""
+    waiting: deque[tuple[Page, Future[Page]]] = deque()
+    try:
+        for page in pages:
+            waiting.append((page, pool.submit(new.page, relation, page.low, page.high, reals)))
+            if len(waiting) == AHEAD:
+                was, future = waiting.popleft()
+                yield was, future.result()
+        yield from ((was, future.result()) for was, future in waiting)
+    finally:
+        for _, future in waiting:
+            future.cancel()
 
 
 def _open(
     changes: TableChanges,
     old: tuple[Exporter, Relation],
     new: tuple[Exporter, Relation],
-    low: str | None,
-    high: str | None,
+    page: Page,
+    reals: tuple[str, ...],
 ) -> None:
     (was_in, before), (is_in, after) = old, new
-    left = dict(opened.source_rows(was_in.db, before, low, high))
-    for key, cells in opened.source_rows(is_in.db, after, low, high):
+    texts = differing.source_texts(was_in.db, before, reals, page.low, page.high)
+    left = {key: (text, numbers) for key, text, numbers in texts}
+    inserted: list[str] = []
+    updated: list[str] = []
+    for key, text, numbers in differing.source_texts(is_in.db, after, reals, page.low, page.high):
         was = left.pop(key, None)
         if was is None:
-            changes.inserted[key] = cells
-        elif was != cells:
-            changes.updated[key] = (was, cells)
-    changes.deleted.update(left)
+            inserted.append(key)
+        elif was != (text, numbers):
+            updated.append(key)
+    held = differing.source_cells(was_in.db, before, [*updated, *left])
+    now = differing.source_cells(is_in.db, after, [*inserted, *updated])
+    changes.inserted.update((key, now[key]) for key in inserted)
+    changes.updated.update((key, (held[key], now[key])) for key in updated)
+    changes.deleted.update((key, held[key]) for key in left)
 
 
 def _cut(new: Exporter, relation: Relation, page: Page, reals: tuple[str, ...]) -> Iterator[Page]:

@@ -6,19 +6,21 @@ there deletes rows without firing a trigger.  A row that changed and changed bac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from towpath.checks import Progress, silent
 from towpath.cloudflare.d1 import D1
 from towpath.errors import BadInput
-from towpath.tables import opened
+from towpath.tables import differing, opened
 from towpath.tables.changes import TableChanges, find_changes
 from towpath.tables.compare import CONNECTIONS, different_pages
+from towpath.tables.differing import Piece, Target, TooLongError
 from towpath.tables.export import Exporter
 from towpath.tables.keys import key_literal, key_shown
-from towpath.tables.manifest import Manifest, TableEntry
+from towpath.tables.manifest import Manifest, Page, TableEntry
+from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
 
 OVERWRITTEN = "the source was written to after the cutover"
@@ -50,17 +52,58 @@ def _table(pool: ThreadPoolExecutor, d1: D1, entry: TableEntry, snapshot: Export
         step = "give these rows a key on the target, then run the phase again"
         raise BadInput("rows with NULL in their key cannot be carried back", object=entry.name, next=step)
     changes = TableChanges(entry)
-    for number in sorted(different_pages(pool, d1, entry, relation.arriving(), report)):
-        page = entry.pages[number]
-        left = dict(opened.source_rows(snapshot.db, relation, page.low, page.high))
-        for key, cells in opened.target_rows(d1, relation, page.low, page.high):
-            was = left.pop(key, None)
-            if was is None:
-                changes.inserted[key] = cells
-            elif opened.normal(was) != opened.normal(cells):
-                changes.updated[key] = (was, cells)
-        changes.deleted.update(left)
+    pages = [entry.pages[number] for number in sorted(different_pages(pool, d1, entry, relation.arriving(), report))]
+    target = Target(d1, relation.arriving(), entry.reals, pool)
+    for page, asked in _ahead(target, pages):
+        try:
+            if asked is None:
+                raise TooLongError
+            _differing(changes, snapshot, relation, target, asked, page)
+        except TooLongError:
+            _whole(changes, snapshot, relation, d1, page)
     return changes
+
+
+def _ahead(target: Target, pages: list[Page]) -> Iterator[tuple[Page, Future[Piece] | None]]:
+    """Each page with its texts under way, and those of the next; None where texts cannot say what it holds."""
+    asked = [target.ask(page.low, page.high) if page.form == "text" else None for page in pages[:1]]
+    for number, page in enumerate(pages):
+        asked += [target.ask(p.low, p.high) if p.form == "text" else None for p in pages[number + 1 : number + 2]]
+        yield page, asked.pop(0)
+
+
+def _differing(
+    changes: TableChanges, snapshot: Exporter, relation: Relation, target: Target, asked: Future[Piece], page: Page
+) -> None:
+    texts = differing.source_texts(snapshot.db, relation, target.reals, page.low, page.high)
+    left = {key: (text, numbers) for key, text, numbers in texts}
+    rows: list[differing.Row] = []
+    looked_at: list[str] = []
+    last = ""
+    for key, text, numbers in target.texts(asked, page.high):
+        was = left.pop(key, None)
+        if was is None or not differing.same(was, (text, numbers)):
+            rows.append(differing.Row(key_literal(last) if last else page.low, key, len(text)))
+            looked_at += [key] if was is not None else []
+        last = key
+    before = differing.source_cells(snapshot.db, relation, [*looked_at, *left])
+    after = target.cells(rows)
+    _compare(changes, before, ((row.key, after[row.key]) for row in rows if row.key in after))
+
+
+def _whole(changes: TableChanges, snapshot: Exporter, relation: Relation, d1: D1, page: Page) -> None:
+    before = dict(opened.source_rows(snapshot.db, relation, page.low, page.high))
+    _compare(changes, before, opened.target_rows(d1, relation, page.low, page.high))
+
+
+def _compare(changes: TableChanges, before: dict[str, str], after: Iterable[tuple[str, str]]) -> None:
+    for key, cells in after:
+        was = before.pop(key, None)
+        if was is None:
+            changes.inserted[key] = cells
+        elif opened.normal(was) != opened.normal(cells):
+            changes.updated[key] = (was, cells)
+    changes.deleted.update(before)
 
 
 def against_source(
