@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from helpers import markdown
 from helpers.markdown import ROOT, Block
 from papermill.cli import papermill
 from pydantic import BaseModel
-from runbooks.joan.legacy.__main__ import cli as legacy
+from runbooks.joan.legacy.__main__ import cli as joan
 
 from towpath import errors
 from towpath.checks import Check, Severity, Verdict
@@ -97,6 +98,10 @@ def parsed(command: Any, words: list[str]) -> None:
     command.make_context(command.name, list(words))
 
 
+SPARK = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
+LEGACY = {"runbooks.joan.legacy": joan, SPARK: import_module(f"{SPARK}.__main__").cli}
+
+
 def targets() -> dict[str, str]:
     """The targets of the Makefile with what `make help` says of them."""
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -118,8 +123,8 @@ def _papermill(words: list[str]) -> None:
 
 
 def _python(words: list[str]) -> None:
-    if words[:2] == ["-m", "runbooks.joan.legacy"]:
-        parsed(typer.main.get_command(legacy), words[2:])
+    if words[0] == "-m" and words[1] in LEGACY:
+        parsed(typer.main.get_command(LEGACY[words[1]]), words[2:])
     else:
         assert (ROOT / words[0]).is_file(), words
 
