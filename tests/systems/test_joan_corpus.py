@@ -53,7 +53,7 @@ def test_every_route_has_its_row_and_its_requests() -> None:
     assert traffic.application is not None
     routes = openapi.routes(openapi.load(RUNBOOK / "openapi.json", "openapi.json"))
     routes += tuple(Route(*title.split(" ", 1)) for title in traffic.application.also)
-    rows = [Row(row.source, row.becomes, row.auth, row.writes, row.notes) for row in traffic.routes]
+    rows = [Row(row.source, row.target, row.auth, row.writes, row.notes) for row in traffic.routes]
     found = mapped(routes, rows, traffic.left)
     assert found.complete
     assert {one.code for one in found.findings} == {"RT106", "RT110"}

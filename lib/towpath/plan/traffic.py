@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -61,7 +61,7 @@ class RouteRow(Strict):
     """One route of the old application, and what the new one calls it."""
 
     source: str = Field(alias="from", description=f"{A_ROUTE}, as the inventory names it")
-    target: str = Field(default="", alias="to", description=f'"" (the same) or {A_ROUTE}, as the new one names it')
+    target: str = Field(alias="to", description=f"{A_ROUTE}, as the new one names it; left out: the same")
     auth: str = Field(default="none", min_length=1, description="none, bearer, cookie, … as the new application asks")
     writes: bool | None = Field(default=None, description="true or false, where its method says something else")
     notes: str = Field(default="", description="what a reader should know, in a sentence")
@@ -69,13 +69,13 @@ class RouteRow(Strict):
     @field_validator("source", "target")
     @classmethod
     def _route(cls, value: str) -> str:
-        _routes([value] if value else [])
+        _routes([value])
         return value
 
-    @property
-    def becomes(self) -> str:
-        """What the new application calls it."""
-        return self.target or self.source
+    @model_validator(mode="before")
+    @classmethod
+    def _same(cls, given: Any) -> Any:
+        return {"to": given["from"], **given} if isinstance(given, Mapping) and "from" in given else given
 
 
 class Sample(Strict):

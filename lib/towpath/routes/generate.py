@@ -149,9 +149,14 @@ class _Maker:
             body,
             "openapi",
             self._writes,
-            expects or self._success(),
+            0 if self._silent and expects != 401 else expects or self._success(),
             note,
         )
+
+    @property
+    def _silent(self) -> bool:
+        """Whether the document may be silent about a body that the route takes: what it answers is not known then."""
+        return self._route.method in ("POST", "PUT", "PATCH") and not self._kind
 
     def _credentials(self) -> dict[str, str]:
         """The header of a login by bearer; other kinds have to be recorded."""
