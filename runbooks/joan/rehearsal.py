@@ -91,7 +91,7 @@ class Joan:
         """Rows of D1."""
         for kind, (table, column) in COLUMNS.items():
             asked = f'SELECT "{column}" FROM "{table}" WHERE "{column}" GLOB ?'
-            yield from (Found(kind, str(row[0])) for row in d1.query(asked, [f"{prefix}*"]).rows)
+            yield from (Found(kind, str(row[0])) for row in d1.query(asked, f"{prefix}*").rows)
 
 
 application = Joan()

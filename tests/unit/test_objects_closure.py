@@ -97,6 +97,19 @@ def test_a_file_that_no_row_names_is_left_out_when_it_is_skipped(tmp_path: Path)
         assert [e.key for e in entries(inventory, answer)] == keys
 
 
+def test_a_file_that_came_after_the_walk_is_there(tmp_path: Path) -> None:
+    fit(tmp_path, ["a/first"], [])
+    inventory = walk(tmp_path, ["a"])
+    fit(tmp_path, ["a/came", "elsewhere/came"], [])
+    (tmp_path / "a" / "link").symlink_to("first")
+    paths = ("a/first", "a/came", "a/gone", "a/link", "elsewhere/came")
+    found = closure(inventory, [(path, path) for path in paths]).findings
+    assert [(one.code, one.object, one.samples) for one in found] == [
+        ("OB201", "./", ("elsewhere/came",)),
+        ("OB201", "a/", ("a/gone", "a/link")),
+    ]
+
+
 def test_asking_again_forgets_the_first_answer(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/x").write_bytes(b"x")

@@ -7,8 +7,10 @@ gives back against the keys of the bucket.
 from __future__ import annotations
 
 import posixpath
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import apsw
 
@@ -56,11 +58,13 @@ def closure(inventory: Inventory, references: Iterable[Reference], decided: Deci
     """Hold every row's path against the files of an inventory, and mark the files that rows name.
 
     Give the references of all tables at once: a file is unnamed (OB202) only if no row of any table names it.  Leave
-    out rows without a path (NULL).  Links that `decided` skips count as not there.  A finding's object is the walked
-    prefix (`attachments/`, `./` for all else); its samples are row keys, for OB202 and OB206 keys of files.
+    out rows without a path (NULL).  Links that `decided` skips count as not there.  A file that came after the walk
+    counts as there: the application goes on working.  A finding's object is the walked prefix (`attachments/`, `./` for
+    all else); its samples are row keys, for OB202 and OB206 keys of files.
     """
     findings = Findings(inventory.prefixes)
     _fit(inventory.db, references, findings, skipped(decided, "OB105"))
+    _look_again(inventory)
     for code, query in _FINDINGS.items():
         findings.query(code, inventory.db, query)
     ((files, named),) = inventory.db.execute("SELECT count(*), coalesce(sum(named), 0) FROM file")
@@ -95,6 +99,24 @@ def _fit(db: apsw.Connection, references: Iterable[Reference], findings: Finding
         db.execute("INSERT INTO skip SELECT value FROM json_each(?)", (skip,))
         db.executemany(_ADD, _safe(references, findings))
         db.execute(_FIT)
+
+
+def _look_again(inventory: Inventory) -> None:
+    """Rows whose file the walk did not meet, and which is there now: the walk came first, then the rows were read."""
+    missing = inventory.db.execute(
+        "SELECT DISTINCT nfc FROM reference WHERE found = 'missing' AND nfc NOT IN (SELECT key FROM file)"
+    ).fetchall()
+    keys = [str(key) for (key,) in missing if str(key).startswith(inventory.prefixes)]
+    came = [(key,) for key in keys if _is_file(inventory.root / key)]
+    with inventory.db:
+        inventory.db.executemany("UPDATE reference SET found = 'came' WHERE nfc = ?", came)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _safe(references: Iterable[Reference], findings: Findings) -> Iterator[tuple[str, str, str, str, str]]:
