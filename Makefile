@@ -43,6 +43,9 @@ demo: install ## Move Joan's generated database and files to the local Cloudflar
 	@$(BIN)/towpath run $(SYSTEM) --env local
 	@echo 'The local runtime is still up, so that you can look around; `make down` stops it.'
 
+# Beside the servers of the demo, which may be up.
+rehearse: export PERSONALITY_SPARK_PORT_POSTGRESQL := 5553
+rehearse: export PERSONALITY_SPARK_PORT_REDIS := 6391
 rehearse: install ## A cutover and its way back under live traffic, with every write accounted for
 	@echo '== legacy data of $(SYSTEM), scale $(SCALE)'
 	@$(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/rehearsal/$(SYSTEM)
@@ -99,12 +102,13 @@ lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their
 
 down: ## Stop what demo and lab leave up: the local runtime, and the servers of the legacy side
 	@if [ -x $(BIN)/towpath ]; then $(BIN)/towpath local down $(SYSTEM) --env local; fi
-	@if [ -d build/$(SYSTEM)/postgresql ]; then $(BIN)/python -m runbooks.$(SYSTEM).legacy down --data build/$(SYSTEM); fi
+	@for data in build/$(SYSTEM) build/rehearsal/$(SYSTEM); do if [ -d "$$data/postgresql" ]; then \
+		$(BIN)/python -m runbooks.$(SYSTEM).legacy down --data "$$data"; fi; done
 
 clean: ## Stop every local runtime and server; remove .venv, node_modules, build/ and caches; keep outputs/
 	@if [ -f $(PYTHON_STAMP) ]; then \
 		$(BIN)/python -c 'from pathlib import Path; from towpath.local import down_all; down_all(Path.cwd())'; \
-		for one in build/*/postgresql; do if [ -d "$$one" ]; then data=$$(dirname "$$one"); \
+		for one in build/*/postgresql build/rehearsal/*/postgresql; do if [ -d "$$one" ]; then data=$$(dirname "$$one"); \
 			$(BIN)/python -m runbooks.$$(basename "$$data").legacy down --data "$$data"; fi; done; fi
 	rm -rf $(VENV) node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis lib/*.egg-info
 	find lib notebooks runbooks tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

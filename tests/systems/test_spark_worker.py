@@ -20,8 +20,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+import yaml
 from helpers.spark import NAME, Spark, spark
 from helpers.spark_reading import NEW, OLD, SELECTED, wanted_rows
+
+from towpath.tables import fence
 
 app, storage, tasks, maintenance = (
     import_module(f"{NAME}.{name}") for name in ("app", "storage", "tasks", "maintenance")
@@ -31,7 +34,6 @@ CARD = storage.draw_card("test", 8)
 NOBODY = "00000000-0000-4000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}
 TOLD = ("content-type", "cache-control", "x-quiz-source", "allow", "retry-after", "accept-ranges", "content-range")
-REFUSAL = "towpath: this database accepts no writes now"
 BODY = {
     "quiz_type": "big5",
     "results": {"b": 1, "10": [True, None, 0.5], "a": {"big": 2**60, "ü": 'say "hi"\n'}, "share": 1e16},
@@ -319,20 +321,18 @@ def test_a_quiz_that_is_not_cached_is_made_counted_and_cached_on_both_sides(side
 
 @pytest.fixture
 def closed(sides: Sides) -> Iterator[Sides]:
-    """Both sides refuse writes: a trigger on each table stands for the fence, the switch is on."""
-    tables = ("quiz_results", "share_cards", "quiz_analytics")
-    for table in tables:
-        for event in ("INSERT", "UPDATE", "DELETE"):
-            sides.project.target(
-                f"CREATE TRIGGER closed_{table}_{event} BEFORE {event} ON {table}"
-                f" BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-            )
-    switch = maintenance.MaintenanceSwitch(sides.project.switch)
+    """Both sides refuse writes: the fence is closed, the switch is on."""
+    project, switch = sides.project, maintenance.MaintenanceSwitch(sides.project.switch)
+    mapping = yaml.safe_load(project.runbook("mapping.yaml").read_text(encoding="utf-8"))
+    with project.d1() as d1:
+        fence.install(d1, exempt=mapping["tables"]["empty"])
     switch.freeze("a test")
     yield sides
     switch.thaw()
-    for name in sides.project.target("SELECT name FROM sqlite_schema WHERE name LIKE 'closed_%' AND type = 'trigger'"):
-        sides.project.target(f'DROP TRIGGER "{name[0]}"')
+    with project.d1() as d1:
+        fence.open(d1)
+        assert sides.new.get("/health").json() == {"maintenance": False, "writes_in_flight": 0}
+        fence.remove(d1)
 
 
 def test_a_closed_fence_refuses_writes_before_anything_is_kept(closed: Sides) -> None:
@@ -358,13 +358,13 @@ def test_a_closed_fence_lets_readers_have_their_quiz(closed: Sides) -> None:
     closed.same("GET", f"/results?user_id={NOBODY}")
 
 
-def test_health_says_how_the_fence_stands(sides: Sides) -> None:
-    sides.same("GET", "/health")
-    sides.project.target("CREATE TABLE _towpath_fence (closed INTEGER)")
-    try:
-        for state in (1, 0):
-            sides.project.target("DELETE FROM _towpath_fence")
-            sides.project.target(f"INSERT INTO _towpath_fence VALUES ({state})")
-            assert sides.new.get("/health").json() == {"maintenance": bool(state), "writes_in_flight": 0}
-    finally:
-        sides.project.target("DROP TABLE _towpath_fence")
+def test_health_says_how_the_fence_stands(closed: Sides) -> None:
+    assert closed.same("GET", "/health").json() == {"maintenance": True, "writes_in_flight": 0}
+
+
+def test_jobs_arrive_through_a_closed_fence(closed: Sides) -> None:
+    project = closed.project
+    job = {"id": "through-the-fence", "queue": "celery", "task": tasks.DIGEST, "body": "[[], {}, {}]"}
+    headers = {"Authorization": f"Bearer {project.runtime.worker_token.reveal()}"}
+    assert closed.new.post("/enqueue", json=[job], headers=headers).status_code == 202
+    assert eventually(project, f"SELECT id FROM received_jobs WHERE id = '{job['id']}'") == [[job["id"]]]

@@ -30,10 +30,17 @@ cli = typer.Typer(
 Data = Annotated[Path, typer.Option(help="The data folder.")]
 PortPostgresql = Annotated[
     int | None,
-    typer.Option(help=f"PostgreSQL's port on 127.0.0.1, {places.PORT_POSTGRESQL} by default; 0: a free one."),
+    typer.Option(
+        help=f"PostgreSQL's port on 127.0.0.1, {places.PORT_POSTGRESQL} by default; 0: a free one.",
+        envvar="PERSONALITY_SPARK_PORT_POSTGRESQL",
+    ),
 ]
 PortRedis = Annotated[
-    int | None, typer.Option(help=f"Redis' port on 127.0.0.1, {places.PORT_REDIS} by default; 0: a free one.")
+    int | None,
+    typer.Option(
+        help=f"Redis' port on 127.0.0.1, {places.PORT_REDIS} by default; 0: a free one.",
+        envvar="PERSONALITY_SPARK_PORT_REDIS",
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ PATIENCE = 60.0  # seconds that a task or a request may take to its end
 
 @contextmanager
 def noted(data: Path) -> Iterator[None]:
-    """This process serves the folder until the end of the block."""
+    """This process serves the folder until the end of the block, which it comes to also when it is asked to end."""
+    signal.signal(signal.SIGTERM, _leave)
     folder = data / "running"
     folder.mkdir(exist_ok=True)
     note = folder / f"{os.getpid()}.json"
@@ -26,6 +28,10 @@ def noted(data: Path) -> Iterator[None]:
         yield
     finally:
         note.unlink(missing_ok=True)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def end_all(data: Path) -> int:
