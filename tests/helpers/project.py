@@ -227,10 +227,10 @@ class Project:
 
 
 @contextmanager
-def joan(root: Path, passage: Passage | None = None) -> Iterator[Project]:
-    """Joan with small data of seed 1 and an empty target, behind a passage if one is given."""
+def joan(root: Path, passage: Passage | None = None, worker: Path | None = None) -> Iterator[Project]:
+    """Joan with small data of seed 1 and an empty target, behind a passage and with a Worker if they are given."""
     lay_out(root)
-    with running(root, "joan", passage) as project:
+    with running(root, "joan", passage, worker) as project:
         _furnish(project)
         yield project
 
@@ -253,13 +253,12 @@ def _furnish(project: Project) -> None:
 
 
 @contextmanager
-def running(root: Path, system: str, passage: Passage | None = None) -> Iterator[Project]:
+def running(root: Path, system: str, passage: Passage | None = None, worker: Path | None = None) -> Iterator[Project]:
     """A runtime for a project that is laid out already."""
     state = State.of(root, system, "local")
     bucket = f"{system}-attachments"
-    with start(
-        system, "local", 0, bucket=bucket, database_id=f"{system}-local", root=root, state=state, deadline=120.0
-    ) as runtime:
+    places: dict[str, Any] = {"bucket": bucket, "database_id": f"{system}-local", "worker": worker}
+    with start(system, "local", 0, root=root, state=state, deadline=120.0, **places) as runtime:
         if passage is not None:
             passage.behind = runtime.port
         yield Project(root, runtime, passage.port if passage else runtime.port, system)

@@ -293,6 +293,8 @@ def test_a_changed_worker_is_started_anew_and_an_unchanged_one_is_not(tmp_path: 
             '[{ "binding": "A", "id": "x" }, { "binding": "CACHE"',
             "kv_namespaces has 2 entries",
         ),
+        ('"vars"', '"secrets": { "required": ["../key"] }, "vars"', "is no name of a secret"),
+        ('"vars"', '"secrets": { "required": ["ENVIRONMENT"] }, "vars"', "is a secret, and vars has it too"),
     ],
 )
 def test_what_wrangler_jsonc_lacks_is_named(folder: Path, tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -305,6 +307,31 @@ def test_what_wrangler_jsonc_lacks_is_named(folder: Path, tmp_path: Path, old: s
     with pytest.raises(BadInput, match=said) as caught:
         read_worker(mine)
     assert "wrangler.jsonc" in caught.value.line
+
+
+def test_a_worker_is_given_its_secrets_by_files(tmp_path: Path, root: Path) -> None:
+    """One that its owner put there stays as it is; one that nobody has put there is made up."""
+    folder, state = tmp_path / "worker", State(tmp_path / "state")
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "index.ts").write_text(
+        "export default { fetch: (_: Request, { GIVEN, MADE }: any) => Response.json([GIVEN, MADE]) };"
+    )
+    config = {"name": "secretive", "main": "src/index.ts", "compatibility_date": "2026-11-01"}
+    (folder / "wrangler.jsonc").write_text(json.dumps({**config, "secrets": {"required": ["GIVEN", "MADE"]}}))
+    state.secrets.mkdir(parents=True)
+    (state.secrets / "GIVEN").write_text("what the old side has always known\n")
+    with start("secretive", "local", 0, root=root, state=state, worker=folder, deadline=120.0, **NAMES) as running:
+        told = httpx.get(running.url, trust_env=False, timeout=60).json()
+        assert told == ["what the old side has always known", state.worker_secret("MADE").reveal()]
+        assert len(told[1]) == 64
+        for process in marked(state.folder):
+            said = " ".join([*process.cmdline(), *process.environ().values()])
+            assert not [secret for secret in told if secret in said]
+    for path in state.folder.glob("*.js*"):
+        assert not [secret for secret in told if secret in path.read_text(encoding="utf-8")], path
+    assert (state.secrets / "MADE").stat().st_mode & 0o077 == 0
+    state.keep(["GIVEN", "MADE"])
+    assert [state.worker_secret(name).reveal() for name in ("GIVEN", "MADE")] == told
 
 
 def test_a_system_without_a_worker_has_none(root: Path) -> None:

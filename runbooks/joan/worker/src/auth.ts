@@ -1,7 +1,7 @@
 // Registration, login, and who am I.
 import { json, Refused } from './answers';
 import type { Call } from './call';
-import { constrained, first, insert, write } from './database';
+import { first, insert, isTaken, write } from './database';
 import { dashed, newId, now, time } from './forms';
 import type { UsersRow } from './rows';
 import { newToken, passwordHash, passwordMatches } from './security';
@@ -40,7 +40,7 @@ export async function register(call: Call): Promise<Response> {
       insert(database, 'user_settings', settings),
     ]);
   } catch (error) {
-    if (!constrained(error)) throw error;
+    if (!isTaken(error)) throw error;
     throw new Refused(400, 'Email or username already registered');
   }
   return json(view(user), 201);

@@ -18,9 +18,15 @@ export class Call {
     private readonly body: unknown,
   ) {}
 
-  /** A body that is no JSON is refused before anybody asks who sends it, as FastAPI does. */
-  static async of(environment: Environment, request: Request, path: Record<string, string>, url: URL): Promise<Call> {
-    return new Call(environment, request, path, url, await sentBody(request));
+  /** A body that is no JSON is refused before anybody asks who sends it, as FastAPI does; a form is left to its route. */
+  static async of(
+    environment: Environment,
+    request: Request,
+    path: Record<string, string>,
+    url: URL,
+    body: 'json' | undefined,
+  ): Promise<Call> {
+    return new Call(environment, request, path, url, body && (await sentBody(request)));
   }
 
   get database(): D1Database {
@@ -68,11 +74,10 @@ async function sentText(request: Request): Promise<string> {
 }
 
 async function sentBody(request: Request): Promise<unknown> {
-  if (request.method !== 'POST' && request.method !== 'PATCH') return undefined;
   const type = (request.headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
-  if (!/^application\/(.+\+)?json$/.test(type)) return undefined;
   const text = await sentText(request);
   if (text === '') return undefined;
+  if (!/^application\/(.+\+)?json$/.test(type)) return text;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {

@@ -1,9 +1,9 @@
 // D1.  What one request writes is one batch, and so one transaction; it comes before anything is written elsewhere.
-import { Refused } from './answers';
+import { notFound, Refused } from './answers';
 
 /** What the triggers of the fence say (docs/traffic.md): D1 takes no writes before it is opened, and after it is shut. */
 const SHUT = 'towpath: this database accepts no writes now';
-const RETRY_AFTER = '60'; // seconds, as the old side says during its maintenance
+const RETRY_AFTER = '10'; // seconds
 
 /** Whether D1 takes no writes now; it takes them where no fence was ever put up. */
 export async function shut(database: D1Database): Promise<boolean> {
@@ -23,15 +23,18 @@ export async function write(database: D1Database, statements: D1PreparedStatemen
   try {
     await database.batch(statements);
   } catch (error) {
-    if (!String(error).includes(SHUT)) throw error;
+    const said = String(error);
+    // The old side never enforced foreign keys: what is named was there a moment ago, and this Worker has looked.
+    if (said.includes('FOREIGN KEY constraint failed')) throw notFound('What the request names was');
+    if (!said.includes(SHUT)) throw error;
     const detail = 'Joan is under maintenance: reading works, writing will be back soon';
     throw new Refused(503, detail, { 'retry-after': RETRY_AFTER });
   }
 }
 
-/** Whether a row was refused by a constraint.  D1 enforces foreign keys too, which the old side never did. */
-export function constrained(error: unknown): boolean {
-  return /\b(UNIQUE|FOREIGN KEY|CHECK|NOT NULL) constraint failed/.test(String(error));
+/** Whether a row was refused because another one has its name. */
+export function isTaken(error: unknown): boolean {
+  return String(error).includes('UNIQUE constraint failed');
 }
 
 /** One row, or null. */

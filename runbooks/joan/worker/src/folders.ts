@@ -1,7 +1,7 @@
 // Folders, a tree per user.
 import { json, Refused } from './answers';
 import type { Call } from './call';
-import { all, changed, constrained, first, insert, update, write } from './database';
+import { all, changed, first, insert, isTaken, update, write } from './database';
 import { dashed, dashedOrNull, newId, now } from './forms';
 import { namedRowsExist, noNulls, owned } from './owned';
 import type { FoldersRow } from './rows';
@@ -101,7 +101,7 @@ async function keep(database: D1Database, statements: D1PreparedStatement[]): Pr
   try {
     await write(database, statements);
   } catch (error) {
-    if (!constrained(error)) throw error;
+    if (!isTaken(error)) throw error;
     throw new Refused(409, 'A folder of that name is already there');
   }
 }

@@ -1,36 +1,36 @@
 // Joan on Cloudflare: the same API as her old side (runbooks/joan/legacy), over D1 and R2.
 //
 // What is not here: /docs, /redoc and /openapi.json, which FastAPI makes for developers.
-import { changeTask, createTask, deleteTask, getTask, listTasks } from './tasks';
-import { changeFolder, createFolder, deleteFolder, folderTree } from './folders';
-import { changeNote, createNote, deleteNote, getNote, listNotes } from './notes';
+import { json, Refused } from './answers';
 import { deleteAttachment, download, upload } from './attachments';
 import { login, me, register } from './auth';
-import { json, Refused } from './answers';
-import { BadRange } from './ranges';
 import { Call } from './call';
 import { shut } from './database';
 import type { Environment } from './environment';
+import { changeFolder, createFolder, deleteFolder, folderTree } from './folders';
+import { changeNote, createNote, deleteNote, getNote, listNotes } from './notes';
+import { BadRange } from './ranges';
+import { changeTask, createTask, deleteTask, getTask, listTasks } from './tasks';
 
-type Route = [method: string, path: string, answer: (call: Call) => Promise<Response> | Response];
+type Route = [method: string, path: string, answer: (call: Call) => Promise<Response>, body?: 'json'];
 
 const ROUTES: Route[] = [
-  ['POST', '/auth/register', register],
-  ['POST', '/auth/login', login],
+  ['POST', '/auth/register', register, 'json'],
+  ['POST', '/auth/login', login, 'json'],
   ['GET', '/auth/me', me],
   ['GET', '/tasks', listTasks],
-  ['POST', '/tasks', createTask],
+  ['POST', '/tasks', createTask, 'json'],
   ['GET', '/tasks/:task_id', getTask],
-  ['PATCH', '/tasks/:task_id', changeTask],
+  ['PATCH', '/tasks/:task_id', changeTask, 'json'],
   ['DELETE', '/tasks/:task_id', deleteTask],
   ['GET', '/notes', listNotes],
-  ['POST', '/notes', createNote],
+  ['POST', '/notes', createNote, 'json'],
   ['GET', '/notes/:note_id', getNote],
-  ['PATCH', '/notes/:note_id', changeNote],
+  ['PATCH', '/notes/:note_id', changeNote, 'json'],
   ['DELETE', '/notes/:note_id', deleteNote],
   ['GET', '/folders', folderTree],
-  ['POST', '/folders', createFolder],
-  ['PATCH', '/folders/:folder_id', changeFolder],
+  ['POST', '/folders', createFolder, 'json'],
+  ['PATCH', '/folders/:folder_id', changeFolder, 'json'],
   ['DELETE', '/folders/:folder_id', deleteFolder],
   ['POST', '/attachments/upload', upload],
   ['GET', '/attachments/:attachment_id', download],
@@ -67,10 +67,10 @@ function decoded(part: string): string {
 async function answer(request: Request, environment: Environment): Promise<Response> {
   const url = new URL(request.url);
   let other: string | undefined;
-  for (const [method, pattern, reply] of ROUTES) {
+  for (const [method, pattern, reply, body] of ROUTES) {
     const path = parts(pattern, url.pathname);
     if (path === null) continue;
-    if (method === request.method) return reply(await Call.of(environment, request, path, url));
+    if (method === request.method) return reply(await Call.of(environment, request, path, url, body));
     other ??= method;
   }
   if (other !== undefined) throw new Refused(405, 'Method Not Allowed', { allow: other });

@@ -1,6 +1,8 @@
 // The Range header, as the old side's Starlette reads it.  Of several ranges that do not touch it made a multipart
 // answer; here the whole file is the answer, which a client must always expect (RFC 9110, 14.2).
 
+const PLAIN = { 'content-type': 'text/plain; charset=utf-8' };
+
 interface Part {
   offset: number;
   length: number;
@@ -23,7 +25,7 @@ export function rangeOf(asked: string, headers: Headers, file: R2Object): Part |
   const ranges = asked.slice(at + 1).split(',').flatMap((part) => bounds(part.trim(), file.size));
   if (ranges.length === 0) throw malformed('Range header: range must be requested');
   if (ranges.some(([start]) => start >= file.size)) {
-    throw new BadRange(new Response('', { status: 416, headers: { 'content-range': `bytes */${file.size}` } }));
+    throw new BadRange(new Response('', { status: 416, headers: { ...PLAIN, 'content-range': `bytes */${file.size}` } }));
   }
   if (ranges.some(([start, end]) => start >= end)) throw malformed('Range header: start must be less than end');
   ranges.sort(([one], [other]) => one - other);
@@ -45,5 +47,5 @@ function bounds(part: string, size: number): [number, number][] {
 }
 
 function malformed(words: string): BadRange {
-  return new BadRange(new Response(words, { status: 400, headers: { 'content-type': 'text/plain; charset=utf-8' } }));
+  return new BadRange(new Response(words, { status: 400, headers: PLAIN }));
 }

@@ -19,6 +19,7 @@ export class Wrong extends Error {
     message: string,
     readonly ctx?: Record<string, unknown>,
     readonly within: Place = [],
+    readonly also: readonly Wrong[] = [], // more of them, in the same value
   ) {
     super(message);
   }
@@ -41,8 +42,9 @@ export type Whole<P extends Parts> = { [K in keyof P]: Of<P[K]> };
 export class Faults {
   private readonly found: Fault[] = [];
 
-  add(loc: Place, input: unknown, { type, message, ctx, within }: Wrong): void {
+  add(loc: Place, input: unknown, { type, message, ctx, within, also }: Wrong): void {
     this.found.push({ type, loc: [...loc, ...within], msg: message, input, ...(ctx && { ctx }) });
+    for (const one of also) this.add(loc, input, one);
   }
 
   /** The value, or undefined and a fault. */
@@ -205,14 +207,19 @@ export function orNull<T>(reads: Reads<T>): Reads<T | null> {
 export function list<T>(reads: Reads<T>): Reads<T[]> {
   return (value) => {
     if (!Array.isArray(value)) throw new Wrong('list_type', 'Input should be a valid list');
-    return value.map((item, at) => {
+    const wrong: Wrong[] = [];
+    const items = value.flatMap((item, at) => {
       try {
-        return reads(item);
+        return [reads(item)];
       } catch (error) {
         if (!(error instanceof Wrong)) throw error;
-        throw new Wrong(error.type, error.message, error.ctx, [at, ...error.within]);
+        wrong.push(new Wrong(error.type, error.message, error.ctx, [at, ...error.within]));
+        return [];
       }
     });
+    const [first, ...others] = wrong;
+    if (first === undefined) return items;
+    throw new Wrong(first.type, first.message, first.ctx, first.within, others);
   };
 }
 
