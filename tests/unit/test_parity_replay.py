@@ -14,7 +14,7 @@ import pytest
 from helpers.fires import fires, not_passed
 from helpers.small_side import Asked, Reply, as_json, small_side
 
-from towpath.checks import Check, judge
+from towpath.checks import Check, Decision, Finding, Verdict, Waiver, judge
 from towpath.errors import BadInput, CannotFinish
 from towpath.parity import findings, load, replay, telling
 from towpath.parity.answers import Side, tree_of
@@ -469,3 +469,23 @@ def test_percentiles_are_by_nearest_rank() -> None:
     assert [times.at(percent) for percent in (50, 95, 99, 100)] == [50, 95, 99, 100]
     assert [Times("old", (7.0,)).at(percent) for percent in (0, 50, 99)] == [7, 7, 7]
     assert [rounds_for(n, 200) for n in (1, 3, 200, 201, 0)] == [200, 67, 1, 1, 200]
+
+
+@fires("PA106")
+def test_two_sides_that_were_not_asked_fire() -> set[str]:
+    found = findings.not_asked("Parity was not exercised: the params name no source_url.")
+    checks = judge(found, RULES, [], [], dt.date(2026, 1, 1)).checks
+    assert checks[0].undecided
+    return not_passed(checks)
+
+
+@pytest.mark.parametrize("code", ["PA101", "PA102", "PA103", "PA106"])
+def test_what_differs_is_accepted_by_a_decision_and_a_waiver_of_its_count(code: str) -> None:
+    found = [Finding(code, "GET /a", 2, "2 of 2 requests: $")]
+    decision = Decision(code, "GET /*", "accept", "nobody calls it")
+    today = dt.date(2026, 1, 1)
+    [undone] = judge(found, RULES, [decision], [], today).checks
+    assert undone.unwaived
+    for count, verdict in ((2, Verdict.WAIVED), (1, Verdict.FAIL)):
+        waiver = Waiver(code, "GET /a", count, "Ada", "nobody calls it", dt.date(2099, 1, 1))
+        assert judge(found, RULES, [decision], [waiver], today).checks[0].verdict is verdict

@@ -1,0 +1,174 @@
+"""The joints of parity: who must ask both sides, and what an application wrote into a copy, a file or a D1."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import apsw
+import pytest
+
+from towpath.cloudflare import D1
+from towpath.local import Runtime
+from towpath.plan.mapping import SystemMapping
+from towpath.show import ecdf
+from towpath.tables.schema import reflect
+from towpath.workbench import watching
+from towpath.workbench.asked import lacking, sides
+from towpath.workbench.pair import reason_against
+from towpath.workbench.required import required
+
+TABLES = """
+CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT, age INTEGER, height REAL, face BLOB, "odd ""name" TEXT);
+CREATE TABLE tasks (id INTEGER PRIMARY KEY, person TEXT REFERENCES people(id) ON DELETE CASCADE, title TEXT);
+CREATE TABLE notes (text TEXT);
+CREATE TRIGGER noted AFTER INSERT ON tasks BEGIN INSERT INTO notes VALUES ('task ' || new.title); END
+"""
+WIDE = f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {', '.join(f'c{n} TEXT' for n in range(60))})"
+WRITES = (
+    "INSERT INTO people VALUES"
+    " ('a', 'Ada', 9007199254740993, 0.1, x'00ff', NULL), ('b', 'B\"\\é', -1, 1e300, x'', 'x')",
+    "INSERT INTO tasks (person, title) VALUES ('a', 'one'), ('b', 'two')",
+    "UPDATE people SET name = 'Eve' WHERE id = 'a'",
+    "DELETE FROM people WHERE id = 'b'",
+    "INSERT INTO wide (id, c59) VALUES (1, 'last')",
+)
+ADA = {"id": "a", "name": "Ada", "age": 9007199254740993, "height": 0.1, "face": "x'00FF'", 'odd "name': None}
+BEA = {"id": "b", "name": 'B"\\é', "age": -1, "height": 1e300, "face": "x''", 'odd "name': "x"}
+SEEN: list[dict[str, Any]] = [
+    {"people": {"inserted": [BEA, ADA]}},
+    {
+        "notes": {"inserted": [{"text": "task one"}, {"text": "task two"}]},
+        "tasks": {
+            "inserted": [{"id": 1, "person": "a", "title": "one"}, {"id": 2, "person": "b", "title": "two"}],
+        },
+    },
+    {"people": {"updated": [{**ADA, "name": "Eve"}]}},
+    {"people": {"deleted": [BEA]}, "tasks": {"deleted": [{"id": 2, "person": "b", "title": "two"}]}},
+    {"wide": {"inserted": [{"id": 1, **{f"c{n}": None for n in range(59)}, "c59": "last"}]}},
+]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[apsw.Connection]:
+    with closing(apsw.Connection(str(tmp_path / "copy.sqlite"))) as db:
+        db.execute(f"{TABLES}; {WIDE}")
+        yield db
+
+
+def test_what_an_application_writes_into_a_file_is_told_write_by_write(copy: apsw.Connection) -> None:
+    tables = reflect(copy).tables
+    for statement in watching.statements(tables):
+        copy.execute(statement)
+    look = watching.watch(lambda sql: list(copy.execute(sql)), tables)
+    with closing(sqlite3.connect(copy.filename, isolation_level=None)) as application:  # Python's own SQLite
+        application.execute("PRAGMA foreign_keys = ON")
+        for write, seen in zip(WRITES, SEEN, strict=True):
+            application.execute(write)
+            assert look() == seen
+            assert look() == {}
+        assert application.execute("INSERT INTO tasks (title) VALUES ('x')").lastrowid == 2
+        assert application.execute("UPDATE tasks SET title = 'y' WHERE id = 2").rowcount == 1
+
+
+def test_the_same_writes_are_told_alike_by_d1(copy: apsw.Connection, runtime: Runtime) -> None:
+    tables = reflect(copy).tables
+    with runtime.client() as client:
+        d1 = D1(client, "parity-watching")
+        statements = [part for part in (*TABLES.split(";\n"), WIDE) if part.strip()]
+        d1.batch([*statements, *watching.statements(tables)])
+        look = watching.watch(lambda sql: d1.query(sql).rows, tables)
+        for write, seen in zip(WRITES, SEEN, strict=True):
+            d1.batch([write])
+            assert look() == seen
+
+
+# -- who must be asked
+
+BOTH = {"source_url": "http://127.0.0.1:1", "worker_url": "http://127.0.0.1:2"}
+
+
+def named(environment: str, corpus: str = "c.jsonl", **urls: str) -> tuple[Any, Any]:
+    params = SimpleNamespace(**{"source_url": "", "worker_url": "", "environment": environment, **urls})
+    return params, SimpleNamespace(corpus=corpus)
+
+
+@pytest.mark.parametrize("environment", ["local", "rehearsal", "staging", "production"])
+def test_two_sides_with_a_corpus_must_be_asked_everywhere(environment: str) -> None:
+    given = named(environment, **BOTH)
+    assert lacking(*given) == ""
+    assert "PA101" in required("05-validate", approved=True, surfaces=[sides(*given)])
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"), [("local", ""), ("rehearsal", ""), ("staging", "PA106"), ("production", "PA106")]
+)
+@pytest.mark.parametrize("left_out", ["source_url", "worker_url", "corpus"])
+def test_what_is_not_named_is_told_and_in_earnest_a_check(environment: str, code: str, left_out: str) -> None:
+    given = named(environment, **{**BOTH, "corpus": "c.jsonl", left_out: ""})
+    assert left_out in lacking(*given)
+    asked = set(required("05-validate", approved=True, surfaces=[sides(*given)]))
+    assert asked & {"PA101", "PA106"} == ({code} if code else set())
+
+
+def bench(root: Path, **params: Any) -> Any:
+    given = {
+        "environment": "local",
+        "on_this_machine": True,
+        "source_is_server": False,
+        "source_cache": "",
+        "source_jobs": "",
+        "system": "joan",
+        **params,
+    }
+    return SimpleNamespace(params=SimpleNamespace(**given), root=root)
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({"environment": "staging"}, "in the environments local and rehearsal"),
+        ({"environment": "production"}, "in the environments local and rehearsal"),
+        ({"on_this_machine": False}, "in the environments local and rehearsal"),
+        ({"source_is_server": True}, "not of servers"),
+        ({"source_cache": "redis://x"}, "not of servers"),
+        ({"system": "nobody"}, "no Worker in this project"),
+    ],
+)
+def test_writes_are_not_exercised_without_copies_and_the_reason_is_said(params: Any, why: str) -> None:
+    root = Path(__file__).resolve().parents[2]
+    assert reason_against(bench(root)) == ""
+    assert why in reason_against(bench(root, **params))
+
+
+def test_a_rule_that_names_no_place_or_no_form_is_refused_with_the_plan() -> None:
+    row = {"route": "GET /a", "path": "$.a", "as": "ignored", "reason": "because"}
+    SystemMapping.model_validate({"traffic": {"parity": {"rules": (row,)}}}, strict=False)
+    for wrong, what in (({"path": "a.b"}, "names no place"), ({"as": "sorted"}, "no such form")):
+        with pytest.raises(ValueError, match=what):
+            SystemMapping.model_validate({"traffic": {"parity": {"rules": ({**row, **wrong},)}}}, strict=False)
+
+
+# -- the chart
+
+
+def test_the_curves_have_their_numbers_and_a_sentence() -> None:
+    chart = ecdf("T", "Two curves", [("old side", [float(n) for n in range(1, 101)]), ("new side", [2.0])], "ms")
+    assert "Two curves" in chart.text
+    assert chart.html.count("<img") == 1
+    assert "data:image/svg+xml;base64," in chart.html
+    for words in ("old side", "50.0", "95.0", "99.0", "p95, ms"):
+        assert words in chart.text
+    assert (
+        ecdf("T", "Two curves", [("old side", [1.0])], "ms").html
+        == ecdf("T", "Two curves", [("old side", [1.0])], "ms").html
+    )
+
+
+def test_a_side_without_an_answer_has_no_curve_and_no_numbers() -> None:
+    chart = ecdf("T", "One curve", [("old side", [1.0]), ("new side", [])], "ms")
+    assert "none" in chart.text
