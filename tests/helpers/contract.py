@@ -31,8 +31,8 @@ TAGS = {"parameters", "hide-input", COMPARED, NOT_COMPARED}
 LINES, CELLS = 10, 3
 # What a step may begin with: what somebody does, not what something is.
 VERBS = frozenset(
-    """Apply Ask Close Compare Convert Count Estimate Export Find Freeze Hand Judge List Look Make Measure Prove Read
-    Put Send Take Upload""".split()  # noqa: SIM905 - a list of words
+    """Apply Ask Close Compare Convert Count Estimate Export Find Freeze Give Hand Judge List Look Make Measure Move
+    Point Prove Read Put Send Take Upload""".split()  # noqa: SIM905 - a list of words
 )
 FORBIDDEN = frozenset(
     ("exit", "quit", "input", "exec", "eval", "compile", "breakpoint", "get_ipython", "__import__", "print", "open")

@@ -55,6 +55,30 @@ RULES: dict[str, Rule] = {
             "go the way back with 07-roll-back: users read on the old side until then, and nothing is lost",
         ),
         _rule(
+            "TR109",
+            "name does not lead where it should",
+            Severity.REFUSE,
+            "look into the zone who else changes it, then run the phase again",
+        ),
+        _rule(
+            "TR110",
+            "notice to the status page was not delivered",
+            Severity.WARN,
+            "tell your users by hand; look whether the address behind status_webhook answers",
+        ),
+        _rule(
+            "TR111",
+            "TTL was not lowered in time",
+            Severity.WARN,
+            "some users reach the old application past the gateway until their resolver asks again: it refuses writes",
+        ),
+        _rule(
+            "TR112",
+            "cache of the edge was not purged",
+            Severity.WARN,
+            "purge these hosts in the dashboard, or wait until the answers are too old",
+        ),
+        _rule(
             "TR108",
             "writes were refused for longer than promised",
             Severity.WARN,

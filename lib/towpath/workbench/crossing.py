@@ -17,10 +17,11 @@ from towpath.checks import Check, Severity, Verdict
 from towpath.errors import CannotFinish
 from towpath.show.markup import escaped
 from towpath.tables import fence
-from towpath.traffic import requests, setting, steps
+from towpath.traffic import notices, requests, setting, steps
 from towpath.traffic.rules import RULES
 from towpath.traffic.setting import Mode, Setting
 from towpath.traffic.walk import Noted, Walk
+from towpath.workbench import steps_table
 from towpath.workbench.gateway import Gateway, fallback, gateway
 from towpath.workbench.workbench import Workbench
 
@@ -51,6 +52,7 @@ class Crossing:
         self.walk = Walk(table[: last + 1], self.facts, self._fresh, self.does, self._tell)
         self._live, self._seen = show.Live(), 0
         self._began = time.monotonic()
+        self._told, self._untold = 0, list[str]()
         if self.moves:
             self._file = bench.run.output("traffic/steps.jsonl")
             bench.on_close(lambda: bench.run.artefact(self._file) if self._file.exists() else None)
@@ -67,7 +69,7 @@ class Crossing:
             return show.Shown(f"<p>{escaped(words)}</p>", words)
         self.walk.to(name)
         done = self.walk.noted[-1]
-        return show.Shown(f"<p>{escaped(_sentence(done))}</p>", _sentence(done))
+        return show.Shown(f"<p>{escaped(steps_table.sentence(done))}</p>", steps_table.sentence(done))
 
     def worked(self, name: str, seconds: float, words: str) -> None:
         """Note work that the cells have done."""
@@ -92,7 +94,7 @@ class Crossing:
         fence.shut(self.bench.d1, by=self._by)
         seconds = time.monotonic() - begun
         self.bench.run.number("abort_seconds", round(seconds, 3), "s")
-        self._write(Noted("ABORT", _now(), seconds, False, f"traffic back to 0 %: {why}"))
+        self._write(Noted("ABORT", steps_table.now(), seconds, False, f"traffic back to 0 %: {why}"))
         self._live.put(self.table())
 
     @property
@@ -173,13 +175,13 @@ class Crossing:
 
     def _fence_steps(self) -> dict[str, Callable[[], str]]:
         def opened() -> str:
-            return _fenced(fence.open(self.bench.d1, by=self._by))
+            return steps_table.fenced(fence.open(self.bench.d1, by=self._by))
 
         def shut() -> str:
-            return _fenced(fence.shut(self.bench.d1, by=self._by))
+            return steps_table.fenced(fence.shut(self.bench.d1, by=self._by))
 
         def even() -> str:
-            return _fenced(fence.even(self.bench.d1, by=self._by))
+            return steps_table.fenced(fence.even(self.bench.d1, by=self._by))
 
         return {"open new": opened, "shut new": shut, "even": even}
 
@@ -198,7 +200,7 @@ class Crossing:
         holds = self.holds.fact
         last = "all new" if holds == "worker" else holds if holds.startswith("split") else "open new"
         for step in self.walk.steps:
-            self.walk.noted.append(Noted(step.name, _now(), 0.0, True, words))
+            self.walk.noted.append(Noted(step.name, steps_table.now(), 0.0, True, words))
             if step.name == last:
                 break
         self._live.put(self.table())
@@ -222,9 +224,20 @@ class Crossing:
 
     def _tell(self, noted: Noted) -> None:
         self._write(noted)
+        self._notify(noted.name)
         if noted.name in MEASURED:
             self.bench.run.number(MEASURED[noted.name], round(time.monotonic() - self._began, 3), "s")
         self._live.put(self.table())
+
+    def _notify(self, name: str) -> None:
+        """Tell the status page what users feel; what it does not take is reported at the end."""
+        words = (notices.OVER if self.way == "over" else notices.BACK).get(name)
+        url = self.bench.run.secret("status_webhook")
+        if words is None or url is None:
+            return
+        title = self.bench.run.plan.runbook.title
+        self._untold += filter(None, [notices.tell(url.reveal(), notices.Notice(title, *words))])
+        self._told += 1
 
     def _write(self, noted: Noted) -> None:
         with self._file.open("a", encoding="utf-8") as file:
@@ -232,13 +245,8 @@ class Crossing:
         self.bench.run.log("step", noted.name, "-", noted.words or "found in place")
 
     def table(self) -> show.Shown:
-        """Every step of this way: what it does, and when it was done."""
-        done = {one.name: one for one in self.walk.noted}
-        rows = [(at, step.name, step.does, *_told(done.get(step.name))) for at, step in enumerate(self.walk.steps, 1)]
-        if self.aborted:
-            rows.append((len(rows) + 1, "STOP", "nothing more is moved", "", "", self.aborted))
-        title = "The way over, step by step" if self.way == "over" else "The way back, step by step"
-        return show.table(rows, ("", "Step", "What it does", "Done, UTC", "Took", "How"), title, numeric=("",))
+        """Every step of this way: what it does, and when it was done, or what it would send."""
+        return steps_table.shown(self.way, self.walk.steps, self.walk.noted, self.aborted, dry=not self.approved)
 
     def at_its_end(self) -> show.Shown:
         """Walk the last steps, and report whether traffic is where this way ends (TR107).
@@ -253,30 +261,12 @@ class Crossing:
         words = f"everything on the {side} side"
         found = words if there else self.aborted or f"stopped after `{self._last}`"
         self.bench.run.add([self.check("TR107", "traffic", words, found, ok=there)])
+        if self._told:
+            missed = "; ".join(self._untold) or f"{self._told} delivered"
+            ok = not self._untold
+            self.bench.run.add([self.check("TR110", "notices", f"{self._told} delivered", missed, ok=ok)])
         return show.Shown(f"<p>{escaped(found)}.</p>", f"{found}.")
 
     @property
     def _last(self) -> str:
         return self.walk.noted[-1].name if self.walk.noted else "nothing"
-
-
-def _fenced(stands: fence.Fence) -> str:
-    words = "D1 refuses writes" if stands.closed else "D1 accepts writes"
-    ahead = "may be" if stands.ahead else "is not"
-    return f"{words}; it {ahead} ahead of the source; {len(stands.fenced)} tables fenced"
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-
-
-def _sentence(done: Noted) -> str:
-    how = "found in place" if done.found else f"{done.words or 'done'}, in {done.seconds:.1f} s"
-    return f"{done.name}: {how} ({done.at[11:19]} UTC)."
-
-
-def _told(done: Noted | None) -> tuple[str, str, str]:
-    """When a step was done, how long it took, and how."""
-    if done is None:
-        return "not reached", "", ""
-    return done.at[11:23], f"{done.seconds:.1f} s", "found in place" if done.found else done.words
