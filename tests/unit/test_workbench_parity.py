@@ -131,15 +131,15 @@ def bench(root: Path, **params: Any) -> Any:
 @pytest.mark.parametrize(
     ("params", "why"),
     [
-        ({"environment": "staging"}, "in the environments local and rehearsal"),
-        ({"environment": "production"}, "in the environments local and rehearsal"),
-        ({"on_this_machine": False}, "in the environments local and rehearsal"),
+        ({"environment": "staging"}, "only in the environments local and rehearsal"),
+        ({"environment": "production"}, "only in the environments local and rehearsal"),
+        ({"on_this_machine": False}, "only in the environments local and rehearsal"),
         ({"source_is_server": True}, "not of servers"),
         ({"source_cache": "redis://x"}, "not of servers"),
         ({"system": "nobody"}, "no Worker in this project"),
     ],
 )
-def test_writes_are_not_exercised_without_copies_and_the_reason_is_said(params: Any, why: str) -> None:
+def test_why_there_can_be_no_copies_is_said(params: Any, why: str) -> None:
     root = Path(__file__).resolve().parents[2]
     assert reason_against(bench(root)) == ""
     assert why in reason_against(bench(root, **params))

@@ -1,4 +1,4 @@
-"""Copies of both sides to write to: the old application twice and the new one once, over the snapshot of this run.
+"""Copies of both sides to ask: the old application twice and the new one once, over the snapshot of this run.
 
 The sides of the cutover are not touched: 05-validate must leave source and target equal.  So the snapshot's file and
 folders are copied twice and the old application is served over each copy; the same chunks that 04-import sent go into a
@@ -35,13 +35,13 @@ from towpath.workbench.load import after_the_rows
 from towpath.workbench.state import State
 from towpath.workbench.workbench import Workbench
 
-WHERE = ("local", "rehearsal")  # environments in which writes are exercised
+WHERE = ("local", "rehearsal")  # environments in which copies are made
 _IN_ONE = 40  # statements of one request to D1
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One side that may be written to: where it answers, and who tells the rows that changed."""
+    """One copy: where it answers, and who tells the rows that changed."""
 
     url: str
     watch: Watch
@@ -57,16 +57,16 @@ class Pair:
 
 
 def reason_against(bench: Workbench) -> str:
-    """Why there can be no copies to write to; "" where there can."""
+    """Why there can be no copies; "" where there can."""
     params = bench.params
     if params.environment not in WHERE or not params.on_this_machine:
-        return "it writes, and writes are exercised only on copies, in the environments local and rehearsal"
+        return "they are made only in the environments local and rehearsal, on this machine"
     if params.source_is_server or params.source_cache or params.source_jobs:
-        return "it writes, and copies to write to are made only of a file with its folders, not of servers"
+        return "they are made of a file with its folders, not of servers"
     if worker_folder(bench.root, params.system) is None:
-        return "it writes, and the system has no Worker in this project that could be served over a copy"
+        return "the system has no Worker in this project"
     if not (bench.root / "runbooks" / params.system / "legacy" / "__main__.py").is_file():
-        return "it writes, and the old application is not in this project and cannot be served over a copy"
+        return "the old application is not in this project"
     return ""
 
 

@@ -1,6 +1,6 @@
 """05-validate: both applications asked the same, timed, and the new one put under load.
 
-Nothing is written to either side.  Requests that write are sent to copies (`workbench.pair`) or not at all.
+Nothing is written to either side: whatever writes is sent to copies (`workbench.pair`) or not at all.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Parity:
 
     bench: Workbench
     why: str
+    against: str = ""  # why there were no copies to ask
     reads: list[Exercised] = field(default_factory=list)
     writes: list[Exercised] = field(default_factory=list)
     met: set[Rule] = field(default_factory=set)
@@ -54,6 +55,13 @@ class Parity:
         requests = len(self.reads) + len(self.writes)
         counted = {"routes": len(self.routes), "requests": requests}
         return Comparison("parity", counted, (), tuple(self._told()))
+
+    @property
+    def asked(self) -> str:
+        """Who was asked, in words."""
+        params = self.bench.params
+        themselves = f"{params.source_url} and {params.worker_url}, reading only"
+        return themselves if self.against else "copies of both sides, made from the snapshot of this run"
 
     @property
     def noise(self) -> tuple[Difference, ...]:
@@ -103,27 +111,25 @@ def prepare(bench: Workbench) -> Parity:
 
 
 def ask(parity: Parity, report: Progress) -> None:
-    """Send every request that reads to the old side, the new one, and the old one again; `report` counts requests."""
+    """Send every request to copies of both sides, or, where there can be none, those that only read to the sides.
+
+    Copies answer from the snapshot; the old side itself has moved on since, if anybody uses it.  `report` counts
+    requests.  Raises CannotFinish when a side is not there, BadInput when it refuses a login.
+    """
     if parity.why:
+        return
+    parity.against = reason_against(parity.bench)
+    if not parity.against:
+        with pair(parity.bench) as copies:
+            _ask_copies(parity, copies, report)
         return
     with ExitStack() as stack:
         old, new = _sides(parity, stack)
-        replay = _replay(parity)
-        parity.reads = replay.run(parity.reading, old, new, report=report)
+        parity.reads = _replay(parity).run(parity.reading, old, new, report=report)
+    parity.writes = not_exercised(parity.writing, f"it writes, and there are no copies to write to: {parity.against}")
 
 
-def write(parity: Parity, report: Progress) -> None:
-    """Send every request that writes to copies of both sides, where there can be copies; `report` counts requests."""
-    if parity.why or not parity.writing:
-        return
-    if against := reason_against(parity.bench):
-        parity.writes = not_exercised(parity.writing, against)
-        return
-    with pair(parity.bench) as copies:
-        parity.writes = _on_copies(parity, copies, report)
-
-
-def _on_copies(parity: Parity, copies: Pair, report: Progress) -> list[Exercised]:
+def _ask_copies(parity: Parity, copies: Pair, report: Progress) -> None:
     with ExitStack() as stack:
         standings = []
         for copy, name in ((copies.old, "old"), (copies.new, "new"), (copies.again, "old")):
@@ -132,7 +138,9 @@ def _on_copies(parity: Parity, copies: Pair, report: Progress) -> list[Exercised
             standing.watch()  # what logging in may have written is not compared
             standings.append(standing)
         old, new, again = standings
-        return _replay(parity).run(parity.writing, old, new, again, report)
+        # reading first: what is written afterwards changes what would be read
+        parity.reads = _replay(parity).run(parity.reading, old, new, again, report)
+        parity.writes = _replay(parity).run(parity.writing, old, new, again, report)
 
 
 def judge(parity: Parity) -> None:
@@ -144,7 +152,7 @@ def judge(parity: Parity) -> None:
         return
     routes = parity.routes
     digest = hashlib.sha256((bench.root / run.mapping.traffic.corpus).read_bytes()).hexdigest()
-    run.add([findings.answered(routes, f"corpus sha256 {digest[:16]}")])
+    run.add([findings.answered(routes, f"{parity.asked}; corpus sha256 {digest[:16]}")])
     run.judge([*findings.of_routes(routes), *findings.of_rules(parity.rules, parity.met)], RULES, ASKED)
     for outcome in Outcome:
         count = sum(route.outcome is outcome for route in routes)

@@ -20,7 +20,9 @@ def outcomes(parity: Parity) -> show.Shown:
     routes = sorted(parity.routes, key=lambda route: (-list(Outcome).index(route.outcome), route.name))
     rows = [(str(route.outcome), route.name, len(route.requests), *_counts(route), _why(route)) for route in routes]
     counts = [(sum(route.outcome is one for route in routes), one) for one in reversed(Outcome)]
-    title = f"{len(routes)} routes: {', '.join(f'{count} {one}' for count, one in counts if count)}"
+    title = (
+        f"{len(routes)} routes: {', '.join(f'{count} {one}' for count, one in counts if count)}; asked: {parity.asked}"
+    )
     columns = ("Outcome", "Route", "Requests", "Same", "Noise only", "Not exercised", "Different", "Why")
     return show.table(rows, columns, title, numeric=columns[2:7])
 
