@@ -22,10 +22,11 @@ from towpath.tables.written import Conflict
 from towpath.traffic import steps
 from towpath.traffic.setting import wait_until_seen
 from towpath.traffic.walk import Walk
-from towpath.traffic.watch import Budget, Sample, watch
-from towpath.workbench import inventory, rollback
+from towpath.traffic.watch import Budget, Sample, Word, watch
+from towpath.workbench import climbing, inventory, rollback
 from towpath.workbench.crossing import Crossing
 from towpath.workbench.cutover import Freeze
+from towpath.workbench.sampling import Sampled
 from towpath.workbench.way_back import Found
 
 APPROVED = Freeze(0.0, "then", (1,), True)
@@ -216,3 +217,13 @@ def test_traffic_that_was_taken_back() -> Iterable[str]:
 @fires("TR108")
 def test_writes_that_were_refused_for_too_long() -> Iterable[str]:
     return not_passed([on_the_way().check("TR108", "writes", "under 300 s", "400 s", ok=False)])
+
+
+@fires("TR113")
+def test_a_new_side_that_answers_otherwise() -> Iterable[str]:
+    crossing = on_the_way()
+    enough: Any = SimpleNamespace(word=Word.ENOUGH)
+    sampler: Any = SimpleNamespace(take=lambda: Sampled(20, ("GET /a 200 and 500",) * 3))
+    assert not climbing._samples(crossing, 10, sampler, enough).holds
+    assert Sampled(20, ("GET /a 200 and 404",) * 2).holds
+    return not_passed(vars(crossing)["checks"])

@@ -79,6 +79,12 @@ RULES: dict[str, Rule] = {
             "purge these hosts in the dashboard, or wait until the answers are too old",
         ),
         _rule(
+            "TR113",
+            "new side answers otherwise than the old one",
+            Severity.REFUSE,
+            "traffic goes back to 0 % by itself; look at the routes named here, and run 05-validate again",
+        ),
+        _rule(
             "TR108",
             "writes were refused for longer than promised",
             Severity.WARN,

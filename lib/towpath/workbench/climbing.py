@@ -11,6 +11,7 @@ from towpath.traffic import requests
 from towpath.traffic.series import Point, series
 from towpath.traffic.watch import Budget, Outcome, Sample, Word, watch
 from towpath.workbench.crossing import DRY, NO_TRAFFIC, Crossing
+from towpath.workbench.sampling import Sampled, Sampler
 from towpath.workbench.workbench import Workbench
 
 PATIENCE = 600.0  # seconds beyond the bake time, until the least number of requests must be there
@@ -25,6 +26,7 @@ class Stage:
     percent: int
     began: int
     outcome: Outcome
+    samples: Sampled  # both sides asked the same, once the watch had seen enough
 
 
 def budget(bench: Workbench) -> Budget:
@@ -45,19 +47,22 @@ def ramp_up(bench: Workbench, crossing: Crossing) -> list[Stage]:
     Nothing where no traffic moves, in a dry run, and after the crossing was stopped.
     """
     stages: list[Stage] = []
-    chart = _Chart(bench, crossing)
+    chart, sampler = _Chart(bench, crossing), Sampler(bench)
     for percent in bench.params.ramp_steps if crossing.open_for_traffic else ():
         if crossing.is_past(f"split {percent} seen"):
             continue  # an attempt that was cut had come further
         crossing.to(f"split {percent} seen")
         if not stages and bench.done_before is None:
             _report_refused(bench, crossing)
-        stages.append(_stage(bench, crossing, percent, chart))
+        stages.append(_stage(bench, crossing, percent, chart, sampler))
         outcome = stages[-1].outcome
         bench.run.add(outcome.checks(f"split {percent}"))
         crossing.watched = (crossing.holds.revision, outcome.word is Word.ENOUGH)
         if outcome.word is not Word.ENOUGH:
             crossing.abort(f"{percent} %: {outcome.word}: {outcome.why}")
+            break
+        if not stages[-1].samples.holds:
+            crossing.abort(f"{percent} %: the new side answers otherwise than the old one: {stages[-1].samples.line}")
             break
     chart.draw()
     return stages
@@ -73,12 +78,12 @@ def stages_table(crossing: Crossing, stages: list[Stage]) -> show.Shown:
         last = stage.outcome.samples[-1]
         share = f"{last.errors / last.requests:.2%}" if last.requests else "no requests"
         counted = (last.requests, last.errors, share, last.slow, f"{last.seconds:.0f} s")
-        rows.append((f"{stage.percent} %", *counted, str(stage.outcome.word)))
-    columns = ("Sessions", "Requests", "Errors", "Share", "Too slow", "Watched", "Word")
+        rows.append((f"{stage.percent} %", *counted, str(stage.outcome.word), stage.samples.line))
+    columns = ("Sessions", "Requests", "Errors", "Share", "Too slow", "Watched", "Word", "Samples")
     return show.table(rows, columns, "The ramp: what the new side answered", numeric=("Requests", "Errors", "Too slow"))
 
 
-def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart) -> Stage:
+def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart, sampler: Sampler) -> Stage:
     began, allowed = round(time.time() * 1000), budget(bench)
     lines, revision = crossing.gateway.lines, crossing.holds.revision
 
@@ -99,7 +104,20 @@ def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart) ->
         outcome = Outcome(Word.NO_DATA, "TR104", f"the lines cannot be counted: {error.line}", tuple(samples))
     bench.run.number(f"split_{percent}_requests", outcome.samples[-1].requests, "requests")
     bench.run.number(f"split_{percent}_errors", outcome.samples[-1].errors, "requests")
-    return Stage(percent, began, outcome)
+    return Stage(percent, began, outcome, _samples(crossing, percent, sampler, outcome))
+
+
+def _samples(crossing: Crossing, percent: int, sampler: Sampler, outcome: Outcome) -> Sampled:
+    """Ask both sides the same, where the watch has seen enough; what cannot be asked counts as unlike."""
+    if outcome.word is not Word.ENOUGH:
+        return Sampled(0, (), "not asked any more")
+    try:
+        found = sampler.take()
+    except TowpathError as error:
+        found = Sampled(0, (f"nothing could be asked: {error.line}",))
+    expected = "the new side answers with the old one's status"
+    crossing.bench.run.add([crossing.check("TR113", f"split {percent}", expected, found.line, ok=found.holds)])
+    return found
 
 
 def _report_refused(bench: Workbench, crossing: Crossing) -> None:

@@ -124,7 +124,7 @@ def ask(parity: Parity, report: Progress) -> None:
             _ask_copies(parity, copies, report)
         return
     with ExitStack() as stack:
-        old, new = _sides(parity, stack)
+        old, new = standings(parity, stack)
         parity.reads = _replay(parity).run(parity.reading, old, new, report=report)
     parity.writes = not_exercised(parity.writing, f"it writes, and there are no copies to write to: {parity.against}")
 
@@ -168,7 +168,7 @@ def measure(parity: Parity, report: Progress) -> tuple[Times, Times] | None:
     if not requests:
         return None
     with ExitStack() as stack:
-        old, new = speed.measure(requests, *_sides(parity, stack), report=report)
+        old, new = speed.measure(requests, *standings(parity, stack), report=report)
     for times in (old, new):
         for percent in (50, 95, 99):
             parity.bench.run.number(f"{times.side}_p{percent}_ms", round(times.at(percent), 1), "ms")
@@ -181,7 +181,7 @@ def load(parity: Parity) -> Load | None:
     if not params.load_users or not parity.answered:
         return None
     with ExitStack() as stack:
-        _, new = _sides(parity, stack)
+        _, new = standings(parity, stack)
         requests = [
             Asked(one.recorded.route, new.ready(one.recorded, made_up(one.recorded)), one.answers[1].status)
             for one in parity.answered
@@ -206,7 +206,8 @@ def _replay(parity: Parity) -> Replay:
     return Replay(parity.bench.run.mapping.traffic.parity.headers, parity.rules, parity.met)
 
 
-def _sides(parity: Parity, stack: ExitStack) -> tuple[Standing, Standing]:
+def standings(parity: Parity, stack: ExitStack) -> tuple[Standing, Standing]:
+    """The old side and the new one themselves, ready to be asked; closed with `stack`.  Raises as `ask` does."""
     params = parity.bench.params
     old, new = (
         stack.enter_context(Side(name, url)) for name, url in (("old", params.source_url), ("new", params.worker_url))
