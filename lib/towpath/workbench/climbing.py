@@ -44,10 +44,23 @@ def budget(bench: Workbench) -> Budget:
 def ramp_up(bench: Workbench, crossing: Crossing) -> list[Stage]:
     """Walk through every step of the ramp under watch; one that is over budget, or silent, takes traffic back to 0 %.
 
-    Nothing where no traffic moves, in a dry run, and after the crossing was stopped.
+    So does whatever stops this page in the middle, a person too.  Nothing where no traffic moves, in a dry run, and
+    after the crossing was stopped.
     """
     stages: list[Stage] = []
-    chart, sampler = _Chart(bench, crossing), Sampler(bench)
+    chart = _Chart(bench, crossing)
+    try:
+        _climb(bench, crossing, stages, chart)
+    except BaseException as error:
+        if crossing.open_for_traffic:
+            crossing.abort(f"{type(error).__name__} in the middle of the ramp")
+        raise
+    chart.draw()
+    return stages
+
+
+def _climb(bench: Workbench, crossing: Crossing, stages: list[Stage], chart: _Chart) -> None:
+    sampler = Sampler(bench)
     for percent in bench.params.ramp_steps if crossing.open_for_traffic else ():
         if crossing.is_past(f"split {percent} seen"):
             continue  # an attempt that was cut had come further
@@ -64,8 +77,6 @@ def ramp_up(bench: Workbench, crossing: Crossing) -> list[Stage]:
         if not stages[-1].samples.holds:
             crossing.abort(f"{percent} %: the new side answers otherwise than the old one: {stages[-1].samples.line}")
             break
-    chart.draw()
-    return stages
 
 
 def stages_table(crossing: Crossing, stages: list[Stage]) -> show.Shown:

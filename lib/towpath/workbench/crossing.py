@@ -14,7 +14,7 @@ from functools import cached_property
 
 from towpath import show
 from towpath.checks import Check, Severity, Verdict
-from towpath.errors import CannotFinish
+from towpath.errors import CannotFinish, TowpathError
 from towpath.show.markup import escaped
 from towpath.tables import fence
 from towpath.traffic import notices, requests, setting, steps
@@ -89,9 +89,14 @@ class Crossing:
         """
         self.aborted = why
         begun = time.monotonic()
-        self._set(Mode.FROZEN, 0)
-        self._wait()
-        fence.shut(self.bench.d1, by=self._by)
+        try:
+            self._set(Mode.FROZEN, 0)
+            self._wait()
+            fence.shut(self.bench.d1, by=self._by)
+        except TowpathError as error:
+            what = f"traffic could not be taken back after {why}: {error.line}"
+            step = "run 07-roll-back as soon as the gateway's setting can be written; it begins with this"
+            raise CannotFinish(what, object=self.gateway.url, next=step, code="TR107") from error
         seconds = time.monotonic() - begun
         self.bench.run.number("abort_seconds", round(seconds, 3), "s")
         self._write(Noted("ABORT", steps_table.now(), seconds, False, f"traffic back to 0 %: {why}"))
