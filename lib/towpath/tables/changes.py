@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from towpath.checks import Progress, silent
 from towpath.errors import BadInput
-from towpath.tables import differing, encode
+from towpath.tables import encode, opened
 from towpath.tables.export import CHUNK_BYTES, Exporter
 from towpath.tables.keys import key_literal
 from towpath.tables.manifest import Manifest, Page, TableEntry
@@ -72,7 +72,7 @@ def _table(pool: Executor, entry: TableEntry, old: Exporter, new: Exporter, repo
             pages.append(page)
             continue
         ranges.append((page.low, page.high))
-        _open(changes, (old, before), (new, after), page, reals)
+        _open(changes, (old, before), (new, after), page.low, page.high)
         pages += _cut(new, after, now, reals) if now.bytes > PAGE_BYTES else [now]
     entry = replace(entry, pages=tuple(pages), rows=sum(page.rows for page in pages), reals=reals)
     return replace(changes, entry=entry, ranges=tuple(ranges))
@@ -99,25 +99,18 @@ def _open(
     changes: TableChanges,
     old: tuple[Exporter, Relation],
     new: tuple[Exporter, Relation],
-    page: Page,
-    reals: tuple[str, ...],
+    low: str | None,
+    high: str | None,
 ) -> None:
     (was_in, before), (is_in, after) = old, new
-    texts = differing.source_texts(was_in.db, before, reals, page.low, page.high)
-    left = {key: (text, numbers) for key, text, numbers in texts}
-    inserted: list[str] = []
-    updated: list[str] = []
-    for key, text, numbers in differing.source_texts(is_in.db, after, reals, page.low, page.high):
+    left = dict(opened.source_rows(was_in.db, before, low, high))
+    for key, cells in opened.source_rows(is_in.db, after, low, high):
         was = left.pop(key, None)
         if was is None:
-            inserted.append(key)
-        elif was != (text, numbers):
-            updated.append(key)
-    held = differing.source_cells(was_in.db, before, [*updated, *left])
-    now = differing.source_cells(is_in.db, after, [*inserted, *updated])
-    changes.inserted.update((key, now[key]) for key in inserted)
-    changes.updated.update((key, (held[key], now[key])) for key in updated)
-    changes.deleted.update((key, held[key]) for key in left)
+            changes.inserted[key] = cells
+        elif was != cells:
+            changes.updated[key] = (was, cells)
+    changes.deleted.update(left)
 
 
 def _cut(new: Exporter, relation: Relation, page: Page, reals: tuple[str, ...]) -> Iterator[Page]:
