@@ -48,6 +48,7 @@ class Rehearsal:
     params: dict[str, Any]
     decisions: list[dict[str, Any]] = field(default_factory=list)
     waivers: list[dict[str, Any]] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)  # of mapping.yaml
 
     def phase(self, name: str) -> str:
         """Execute one notebook; its verdict.  What it shows is thrown away; an error that is none of ours is raised."""
@@ -126,10 +127,13 @@ class Rehearsal:
         folder = self.root / "runbooks" / SYSTEM
         folder.mkdir(parents=True, exist_ok=True)
         steps = [{"phase": p, "gate": "none" if p < "02" else "previous", "minutes": 1} for p in PHASES]
-        front = yaml.safe_dump({"system": SYSTEM, "title": "A trial", "steps": steps}, sort_keys=False)
+        back = {"phase": "07-roll-back", "gate": "begun", "minutes": 1}
+        book = {"system": SYSTEM, "title": "A trial", "steps": steps, "way_back": back}
+        front = yaml.safe_dump(book, sort_keys=False)
         headings = "".join(f"## {heading}\n\nIn a trial.\n\n" for heading in HEADINGS)
         (folder / "runbook.md").write_text(f"---\n{front}---\n\n# Trial\n\n{headings}", encoding="utf-8")
         mapping = {"system": SYSTEM, "objects": {"folders": ["attachments"]}, "decisions": self.decisions}
+        mapping |= {"tables": self.tables} if self.tables else {}
         (folder / "mapping.yaml").write_text(yaml.dump(mapping, Dumper=Plain, sort_keys=False), encoding="utf-8")
         (folder / "waivers.yaml").write_text(yaml.dump(self.waivers, Dumper=Plain, sort_keys=False), encoding="utf-8")
 
