@@ -48,9 +48,9 @@ class PersonalitySpark:
         return {"PERSONALITY_SPARK_WORKER": "true"}
 
     def prepare(self, data: Path) -> None:
-        """The accounts that clients play as; the planted ones are left alone."""
+        """The accounts that clients play as, the last ones; the planted and the recorded ones are left alone."""
         settings = Settings.of(data)
-        asked = "SELECT id FROM users WHERE email::text NOT LIKE %s ORDER BY id LIMIT %s"
+        asked = "SELECT id FROM users WHERE email::text NOT LIKE %s ORDER BY id DESC LIMIT %s"
         with psycopg.connect(_address(settings)) as connection:
             found = connection.execute(asked, (f"%@{PLANTED_DOMAIN}", ACCOUNTS)).fetchall()
         self.accounts = [str(id) for (id,) in found]
