@@ -191,6 +191,8 @@ REFUSED: tuple[tuple[str, str, Any], ...] = (
             "null",
             "1",
             b"\xff",
+            *(f'{{"quiz_type": "mood", "results": {{"a": {"[" * deep}{"]" * deep}}}}}' for deep in (1_500, 20_000)),
+            f'{{"quiz_type": "mood", "results": {{"a": {"1" * 4_301}}}}}',
             '{"quiz_type": "mood"}',
             '{"quiz_type": "", "results": []}',
             '{"quiz_type": "mood", "results": {}, "tags": [1, null], "seconds": -1, "user_id": 5, "x": 1}',
@@ -203,7 +205,7 @@ REFUSED: tuple[tuple[str, str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(("method", "path", "content"), REFUSED)
+@pytest.mark.parametrize(("method", "path", "content"), REFUSED, ids=lambda value: str(value)[:60])
 def test_what_is_refused_is_refused_in_the_same_words(
     sides: Sides, method: str, path: str, content: bytes | None
 ) -> None:

@@ -1,7 +1,7 @@
 // POST and GET /results over D1, in the columns of migrations/0001_init.sql.
 import { Refused, bytes, isRecord } from './answers';
 import { Checks } from './checks';
-import { compact, jsonb, kept, parse } from './documents';
+import { compact, jsonb, kept, parse, unreadable } from './documents';
 import type { Environment } from './environment';
 import { COMPLETED, send } from './jobs';
 import type { QuizResultsRow } from './rows';
@@ -38,6 +38,7 @@ export async function save(environment: Environment, request: Request): Promise<
       .run();
   } catch (error) {
     if (String(error).includes('FOREIGN KEY')) throw new Refused(409, 'there is no such user');
+    if (String(error).includes('CHECK')) throw unreadable(); // json_valid: nested more than 1000 deep, as for Python
     throw error;
   }
   await send(environment, COMPLETED, [row.id, seconds ?? 0]);
@@ -65,12 +66,13 @@ async function parsed(request: Request): Promise<unknown> {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body);
   } catch {
-    throw new Refused(400, 'There was an error parsing the body');
+    throw unreadable();
   }
   if (!/^\s*application\/(?:[^;\s]+\+)?json\s*(?:;|$)/i.test(request.headers.get('content-type') ?? '')) return text;
   try {
     return parse(text);
   } catch (error) {
+    if (error instanceof RangeError) throw unreadable(); // nested too deeply
     if (!(error instanceof SyntaxError)) throw error;
     const ctx = { error: error.message };
     throw new Refused(422, [{ type: 'json_invalid', loc: ['body', 0], msg: 'JSON decode error', input: {}, ctx }]);
