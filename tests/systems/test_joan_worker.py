@@ -5,7 +5,9 @@ Each request goes to both, and the answers are held against each other, as are t
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hmac
 import re
 import shutil
 import subprocess
@@ -251,7 +253,14 @@ def test_a_part_of_a_file_that_has_changed_is_the_whole_file(mina: Sides) -> Non
     [
         *("", "Bearer", "Basic abc", "Bearer a.b", "Bearer a.b.c", "Bearer e30.e30.e30", "bearer  x"),
         *("Bearer {other secret}", "Bearer {expired}", "Bearer {no end}", "Bearer {nobody}", "Bearer {none}"),
-        *("Bearer {not yet}", "Bearer {for others}", "Bearer {no id}", "bearer {good}", "Bearer {good}x"),
+        *(
+            "Bearer {other algorithm}",
+            "Bearer {not yet}",
+            "Bearer {for others}",
+            "Bearer {no id}",
+            "bearer {good}",
+            "Bearer {good}x",
+        ),
     ],
 )
 def test_only_a_good_token_is_taken(sides: Sides, header: str) -> None:
@@ -270,6 +279,9 @@ def test_only_a_good_token_is_taken(sides: Sides, header: str) -> None:
         "for others": jwt.encode({**good, "aud": "others"}, secret, "HS256"),
         "no id": jwt.encode({k: v for k, v in good.items() if k != "user_id"}, secret, "HS256"),
     }
+    told = base64.urlsafe_b64encode(b'{"alg":"HS384","typ":"JWT"}').decode() + "." + made["good"].split(".")[1]
+    signature = hmac.digest(secret.encode(), told.encode(), "sha256")
+    made["other algorithm"] = f"{told}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
     header = re.sub(r"\{(.+)\}", lambda found: made[found[1]], header)
     answer = sides.same("GET", "/auth/me", headers={"Authorization": header})
     assert answer.status_code == (200 if header == f"bearer {made['good']}" else 401)
