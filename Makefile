@@ -25,6 +25,9 @@ VENV_STAMP := $(VENV)/.made
 PYTHON_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 
+# A rehearsal has servers of its own, where the legacy side has any: the ports of params/<system>/rehearsal.yaml.
+REHEARSAL_PORTS := $(if $(filter personality-spark,$(SYSTEM)),--port-postgresql 5553 --port-redis 6391)
+
 .PHONY: help install demo rehearse test ci-local edits mutation roundtrip model lint format golden lab bench lock down clean
 
 help: ## This list
@@ -48,7 +51,7 @@ rehearse: export PERSONALITY_SPARK_PORT_POSTGRESQL := 5553
 rehearse: export PERSONALITY_SPARK_PORT_REDIS := 6391
 rehearse: install ## A cutover and its way back under live traffic, with every write accounted for
 	@echo '== legacy data of $(SYSTEM), scale $(SCALE)'
-	@$(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/rehearsal/$(SYSTEM)
+	@$(BIN)/python -m runbooks.$(SYSTEM).legacy generate --scale $(SCALE) --to build/rehearsal/$(SYSTEM) $(REHEARSAL_PORTS)
 	@echo '== rehearsal'
 	@$(BIN)/towpath rehearse $(SYSTEM)
 
