@@ -31,7 +31,9 @@ class Tables(Strict):
         default="generate", description="generate (from the source's schema) or adopt (the new application's own)"
     )
     migrations: str = Field(default="", description="adopt: the folder of the new application's migrations")
-    fit: tuple[TableFit, ...] = Field(default=(), description="adopt: a list of {from, to, rows, join, columns, drop}")
+    fit: tuple[TableFit, ...] = Field(
+        default=(), description="adopt: a list of {from, to, rows, join, columns, drop, back, follows}"
+    )
     left: Mapping[str, str] = Field(default={}, description="adopt: source table: why it stays behind")
     empty: tuple[str, ...] = Field(default=(), description="adopt: target tables that no row goes into")
     time_zone: str = Field(default="UTC", description="an IANA zone such as UTC or Europe/Berlin")
