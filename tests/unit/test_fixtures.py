@@ -37,6 +37,7 @@ TABLES = (
     ("test_keys_rules", "test_exactly_this_rule_fires", "code"),
     ("test_keys_move", "test_what_was_done_to_the_namespace_is_found", "codes"),
     ("test_jobs_inventory", "test_exactly_this_rule_fires", "rule"),
+    ("test_routes_rules", "test_exactly_this_is_found_in_the_source", "code"),
     ("test_jobs_move", "test_damage_is_named_and_nothing_else", "code"),
 )
 SINGLE = (
@@ -53,10 +54,12 @@ SINGLE = (
     "test_jobs_move",
     "test_keys_rules",
     "test_objects_bucket",
+    "test_routes_rules",
     "test_tables_acceptance",
     "test_tables_fence",
     "test_parity_replay",
     "test_tables_rules",
+    "test_workbench_routes",
 )
 COUNTS = {"TB408", "TB411", "OB401", "KE403", "JO401"}  # a number differs where something is missing or too many
 

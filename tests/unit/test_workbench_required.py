@@ -11,7 +11,9 @@ from towpath.fitting.rules import RULES as FITTING
 from towpath.jobs.rules import RULES as JOBS
 from towpath.keys.rules import RULES as KEYS
 from towpath.objects import RULES as OBJECTS
+from towpath.parity.rules import RULES as PARITY
 from towpath.plan.rules import RULES as PLAN
+from towpath.routes.rules import RULES as ROUTES
 from towpath.tables.acceptance import RULES as ACCEPTANCE
 from towpath.tables.rules import RULES as TABLES
 from towpath.workbench.required import ALWAYS, SURFACES, SURFACES_WHEN_APPROVED, WHEN_APPROVED, required
@@ -22,7 +24,9 @@ KNOWN = (
     | JOBS.keys()
     | KEYS.keys()
     | OBJECTS.keys()
+    | PARITY.keys()
     | PLAN.keys()
+    | ROUTES.keys()
     | ACCEPTANCE.keys()
     | TABLES.keys()
     | JOINTS.keys()

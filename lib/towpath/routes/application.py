@@ -55,7 +55,7 @@ def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
 
 def inventory(application: Application, root: Path, environment: Mapping[str, str]) -> Inventory:
     """Every route of an application; `environment` is what its process may see.  Raises BadInput."""
-    more = tuple(Route(*title.split(" ", 1)) for title in application.also)
+    more = tuple(Route(*title.partition(" ")[::2]) for title in application.also)
     if application.kind == "openapi":
         document = _document(application, root, environment)
         return Inventory((*openapi.routes(document), *more), document)

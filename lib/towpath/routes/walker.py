@@ -71,7 +71,7 @@ def django(settings: str) -> Iterator[Row]:
     def walk(entries: Any, above: Tuple[List[str], ...], names: Tuple[str, ...]) -> Iterator[Row]:  # noqa: UP006
         for entry in entries:
             pattern = entry.pattern
-            kind = "regex" if hasattr(pattern, "_regex") else "path"
+            kind = "path" if hasattr(pattern, "_route") or hasattr(pattern, "language_prefix") else "regex"
             here = (*above, [kind, str(pattern)])
             if hasattr(entry, "url_patterns"):
                 inner = (*names, entry.namespace) if entry.namespace else names

@@ -26,12 +26,17 @@ WHEN_APPROVED: dict[str, tuple[str, ...]] = {
     "07-roll-back": ("CU101", "CU203", "CU204", "CU207"),
 }
 # what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs,
-# and whether both applications can be asked the same; where nobody has to ask them, neither word is there
+# routes that mapping.yaml names, and whether both applications can be asked the same; where nobody has to ask them, neither word is there
 SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
     "generate": {"02-schema": ("TB320", "TB322")},
     "adopt": {"02-schema": ("FT100", "FT300"), "03-export": ("FT300",), "06-cutover": ("FT300",)},
     "file": {"03-export": ("TB409",), "06-cutover": ("TB409",)},
-    "server": {"03-export": ("FT401", "FT402"), "06-cutover": ("FT401", "FT402")},
+    "server": {
+        "03-export": ("FT401", "FT402"),
+        "06-cutover": ("FT401", "FT402"),
+        "07-roll-back": ("CU208", "CU209", "FT402"),
+    },
+    "routes": {"01-inventory": ("RT100",)},
     "two sides": {"05-validate": ("PA101",)},
     "one side": {"05-validate": ("PA106",)},
     "cache": {

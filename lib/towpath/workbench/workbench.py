@@ -108,7 +108,8 @@ class Workbench(Ends):
     @property
     def surfaces(self) -> frozenset[str]:
         """What this system has, as `required` and 00-ready ask it."""
-        has = {"cache": self.params.source_cache, "jobs": self.params.source_jobs}
+        application = self.run.mapping.traffic.application
+        has = {"cache": self.params.source_cache, "jobs": self.params.source_jobs, "routes": application}
         kind = "server" if self.params.source_is_server else "file"
         asked = [name for name in (sides(self.params, self.run.mapping.traffic),) if name]
         return frozenset([self.run.mapping.tables.mode, kind, *asked, *(name for name, there in has.items() if there)])
