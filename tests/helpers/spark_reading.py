@@ -179,7 +179,7 @@ def _read(cache: redis.Redis, key: bytes, kind: str) -> Any:
 
 
 def _same(project: Spark, entry: dict[str, Any] | None, kind: str, wanted: Any, ends: float | None) -> bool:
-    if entry is None or entry["metadata"]["type"] != kind:
+    if entry is None or (entry.get("metadata") or {"type": kind})["type"] != kind:  # the new application writes none
         return False
     until = entry.get("expiration")
     if (until is None) != (ends is None) or (until and ends and not -0.1 <= until - ends <= 2):

@@ -205,6 +205,7 @@ def test_what_ran_is_taken_out_of_wherever_the_broker_holds_it(
 def test_conflicts_and_what_nobody_would_run(redis_client: redis.Redis, d1: D1) -> None:
     rows = [
         ("begun", "celery", SHARED, body(1), "begun_at", "1"),
+        ("nowhere", "celery", SHARED, body(1), "eta", f"'{LATER}'"),
         ("elsewhere", "another", SHARED, body(1), "eta", f"'{LATER}'"),
         ("unknown", "celery", "a.task", body(1), "eta", f"'{LATER}'"),
         ("unreadable", "celery", SHARED, "[1]", "eta", f"'{LATER}'"),
@@ -213,10 +214,12 @@ def test_conflicts_and_what_nobody_would_run(redis_client: redis.Redis, d1: D1) 
     for id, queue, task, text, column, value in rows:
         d1.query("INSERT INTO received_jobs VALUES (?, ?, ?, ?, 1)", id, queue, task, text)
         d1.batch([f"INSERT INTO job_states (id, {column}) VALUES ('{id}', {value})"])
+    d1.batch(["DELETE FROM received_jobs WHERE id = 'nowhere'"])
     d1.batch(["INSERT INTO received_jobs_dead VALUES ('none', '', '', 'x', 'not a job', 1, 1)"])
     found = find(d1, redis_client)
     assert dict(found.conflicts) == {
         "begun": back.UNDER_WAY,
+        "nowhere": back.UNKNOWN,
         "elsewhere": back.FOREIGN_QUEUE,
         "unknown": back.FOREIGN_TASK,
         "unreadable": "no worker of Celery could read it: the body is not [args, kwargs, embed]",

@@ -27,6 +27,7 @@ RECEIPTS = "_towpath/jobs-back"  # a set of ids, in the broker's database
 RECEIPT_SECONDS = 7 * 86_400
 TOGETHER = 100  # changes in one transaction
 UNDER_WAY = "a consumer of the new side has taken it up and not finished it"
+UNKNOWN = "job_states names it, and neither table of jobs holds it"
 FOREIGN_QUEUE = "its queue is not one of jobs.queues in mapping.yaml"
 FOREIGN_TASK = "its task is not one of jobs.tasks in mapping.yaml: would Celery know it?"
 
@@ -131,8 +132,10 @@ def find_back(
         if job.ran:
             found.done.append(id)
             found.take += places
-        elif (job.begun and not job.dead) or not (job.queue or job.dead):
+        elif job.begun and not job.dead:
             found.conflicts.append((id, UNDER_WAY))
+        elif not job.queue and not job.dead:
+            found.conflicts.append((id, UNKNOWN))
         elif places:
             found.stay.append(id)
         elif id in receipts:
