@@ -26,12 +26,14 @@ from helpers.project import HERE, Project, joan
 from helpers.serving import served
 from runbooks.joan.legacy.app import create_app
 from runbooks.joan.legacy.generator.people import PASSWORD
+from runbooks.joan.legacy.maintenance import READING_POSTS
 from runbooks.joan.legacy.security import new_token
 from runbooks.joan.legacy.settings import Settings
 
 from towpath.cloudflare import D1
-from towpath.local import State, start, worker_folder
+from towpath.local import State, gateway_folder, read_gateway, start, worker_folder
 from towpath.local.runtime import tools
+from towpath.plan.params import load_params
 from towpath.tables import fence
 
 BEFORE = ("00-ready", "01-inventory", "02-schema", "03-export", "04-import")
@@ -566,6 +568,18 @@ def test_it_type_checks(root: Path) -> None:
     command = [node, root / "node_modules/typescript/bin/tsc", "--noEmit", "-p", project]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_gateway_knows_every_route_and_what_only_reads(root: Path, tmp_path: Path) -> None:
+    folder = gateway_folder(root, "joan")
+    assert folder is not None
+    gateway, params = read_gateway(folder), load_params(root / "params" / "joan" / "rehearsal.yaml")
+    paths = create_app(Settings.of(tmp_path)).openapi()["paths"]
+    routes = gateway.variables["ROUTES"]
+    assert sorted(routes) == sorted(re.sub(r"\{\w+\}", ":id", path) for path in paths)
+    assert routes.index("/attachments/upload") < routes.index("/attachments/:id"), "the first that fits counts"
+    assert gateway.variables["READS"] == [f"POST {path}" for path in READING_POSTS]
+    assert (gateway.variables["ORIGIN"], f":{gateway.port}") == (params.source_url, params.gateway_url[-5:])
 
 
 def test_its_row_types_are_those_of_the_schema(sides: Sides, root: Path) -> None:
