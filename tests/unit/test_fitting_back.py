@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,8 +13,15 @@ from helpers.fitting import rule
 from helpers.return_trip import ReturnTrip
 
 from towpath.errors import CannotFinish
+from towpath.fitting.account import fit
+from towpath.fitting.carrying import carry_back
+from towpath.fitting.source import source_of
 from towpath.fitting.spec import BackRule, ColumnRule, Constant, Fit, Rewrite
+from towpath.fitting.turned import turn
 from towpath.local.postgresql import Postgresql
+from towpath.plan.fit import TableFit
+from towpath.postgresql.connection import writing
+from towpath.secrets import Secret
 
 SOURCE = """
 CREATE TABLE people (id uuid PRIMARY KEY, name varchar(20) NOT NULL, mail text UNIQUE, since timestamptz NOT NULL,
@@ -174,3 +183,101 @@ def test_a_constraint_of_the_source_is_named_and_nothing_is_written(trip: Return
 def test_what_has_no_way_back_is_told_from_the_rules_alone(trip: ReturnTrip) -> None:
     told = [line for turned in trip.turning.tables.values() for line in turned.told()]
     assert told == ["people.language: no value but constant 'en'"]
+
+
+def test_a_server_that_goes_away_leaves_the_source_as_it_was(trip: ReturnTrip) -> None:
+    trip.run(
+        "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END$$;"
+        "CREATE TRIGGER gone BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION gone()"
+    )
+    trip.write("UPDATE people SET mail = 'm' WHERE name = 'p1'", "INSERT INTO orders (cents, tags) VALUES (1, '[]')")
+    looked = trip.look()
+    with pytest.raises(CannotFinish, match="the server went away"):
+        trip.carry(looked)
+    assert trip.ask("SELECT count(*) FROM people WHERE mail = 'm'") == [(0,)]
+    trip.run("DROP TRIGGER gone ON orders")
+    assert trip.back() == 2
+
+
+def test_a_user_who_may_not_write_is_told_what_to_grant(trip: ReturnTrip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("READER", "a reader")
+    trip.run("CREATE ROLE reader LOGIN PASSWORD 'a reader'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    trip.write("UPDATE people SET mail = 'm' WHERE name = 'p1'")
+    looked = trip.look()
+    url = trip.url.replace("postgres@", "reader@")
+    with closing(writing(url, Secret("env:READER"))) as connection:
+        todo = [(trip.turning.tables[name], one.changes) for name, one in looked.items()]
+        with pytest.raises(CannotFinish, match=r"permission denied for table people; nothing .* GRANT INSERT") as told:
+            carry_back(connection, trip.catalog, todo, {})
+    assert told.value.code == "CU210"
+
+
+def test_sequences_are_set_to_what_the_target_gave_out_and_never_back(trip: ReturnTrip) -> None:
+    assert trip.carry(trip.look(), {"orders": 77}) == 0
+    assert trip.ask("SELECT last_value, is_called FROM orders_id_seq") == [(77, True)]
+    trip.carry(trip.look(), {"orders": 5})
+    assert trip.ask("SELECT nextval('orders_id_seq')") == [(78,)]
+
+
+def test_an_exchange_of_unique_values_is_refused_by_name(trip: ReturnTrip) -> None:
+    trip.write(
+        "UPDATE people SET mail = 'x' WHERE name = 'p1'",
+        "UPDATE people SET mail = '1@x' WHERE name = 'p2'",
+        "UPDATE people SET mail = '2@x' WHERE name = 'p1'",
+    )
+    with pytest.raises(CannotFinish, match="people refuses a row by people_mail_key; nothing was written"):
+        trip.carry(trip.look())
+
+
+WRONG: dict[str, tuple[dict[str, BackRule], dict[str, str], str]] = {
+    "a source column that is not there": ({"nobody": BackRule(keep=True)}, {}, "FT106"),
+    "a target column that is not there": ({"seen": BackRule(target="nothing")}, {}, "FT106"),
+    "a conversion of another kind": ({"seen": BackRule(target="since", form="cents")}, {}, "FT107"),
+    "a column that follows and is not there": ({"seen": BackRule(keep=True)}, {"nothing": "why"}, "FT106"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_rules_of_the_way_back_are_findings(trip: ReturnTrip, wrong: str) -> None:
+    back, follows, code = WRONG[wrong]
+    people = replace(RULES.tables[0], back=back, follows=follows)
+    fitted = fit(source_of(trip.catalog), trip.schema, Fit((people, *RULES.tables[1:])))
+    assert [one.code for one in turn(fitted, Fit((people, *RULES.tables[1:])), trip.catalog).findings] == [code]
+
+
+def test_what_the_rules_leave_without_a_way_back(trip: ReturnTrip) -> None:
+    people = replace(RULES.tables[0], back={}, follows={})
+    again = replace(RULES.tables[2], columns={"what": ColumnRule(source="what"), "at": ColumnRule(source="at")})
+    rules = Fit((people, RULES.tables[1], RULES.tables[2], again))
+    told = [
+        line
+        for one in turn(fit(source_of(trip.catalog), trip.schema, rules), rules, trip.catalog).tables.values()
+        for line in one.told()
+    ]
+    assert told == [
+        "people.handle: CASE WHEN occurrence(name, id) = 1 THEN name END has no way back",
+        "people.language: no value but constant 'en'",
+        "people: no new row, because public.people.seen gets no value: say so with back: keep, or give it one",
+        "log: several rules read or fill its rows",
+    ]
+
+
+def test_the_words_of_mapping_yaml() -> None:
+    row = {
+        "from": "public.t",
+        "to": "t",
+        "columns": {"id": "id"},
+        "back": {"a": "keep", "b": {"from": "x", "as": "cents", "default": 0}, "c": {"constant": None}},
+        "follows": {"y": "why"},
+    }
+    made = TableFit.model_validate(row).rule()
+    assert made.back == {
+        "a": BackRule(keep=True),
+        "b": BackRule(target="x", form="cents", default=0),
+        "c": BackRule(constant=Constant(None)),
+    }
+    assert made.follows == {"y": "why"}
+    for wrong in ({}, {"from": "x", "constant": 1}, {"keep": False}, "stay", {"keep": True, "from": "x"}):
+        with pytest.raises(ValueError, match="back"):
+            TableFit.model_validate({**row, "back": {"a": wrong}})
