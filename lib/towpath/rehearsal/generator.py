@@ -127,7 +127,7 @@ def generating(folder: Path, order: Order) -> Iterator[Generator]:
 async def generate(folder: Path, order: Order, stop: asyncio.Event) -> None:
     """Let the clients live until `control` says stop, or `stop` is set."""
     ledger = Ledger(folder / "ledger.jsonl")
-    with (folder / "requests.jsonl").open("ab") as requests:
+    with (folder / "requests.jsonl").open("ab", buffering=0) as requests:  # others read it meanwhile
 
         def note(line: dict[str, Any]) -> None:
             requests.write(orjson.dumps(line) + b"\n")
@@ -152,7 +152,6 @@ async def generate(folder: Path, order: Order, stop: asyncio.Event) -> None:
                 shared.going.set()
             now = "going" if shared.going.is_set() else "paused" if shared.busy == 0 else state
             if now != state:
-                requests.flush()
                 state = now
                 _put(folder / "state", state)
             await asyncio.sleep(LOOK)
