@@ -25,7 +25,7 @@ def of_routes(routes: Iterable[Route]) -> Iterator[Finding]:
         left = [one for one in route.requests if one.outcome is Outcome.NOT_EXERCISED]
         if left or not route.requests:
             said = f"{len(left)} of {len(route.requests)} requests: {route.why()}" if left else route.why()
-            yield Finding("PA103", route.name, len(left), said, _named(left))
+            yield Finding("PA103", route.name, max(1, len(left)), said, _named(left))
         if noisy := [one for one in route.requests if one.noise]:
             places = ", ".join(_places(change for one in noisy for change in one.noise))
             yield Finding("PA104", route.name, len(noisy), f"noise, not compared: {places}", _named(noisy))

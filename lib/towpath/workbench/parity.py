@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from towpath.parity.replay import Exercised, Outcome, Replay, Route, Standing, b
 from towpath.parity.rules import RULES
 from towpath.parity.speed import Times
 from towpath.parity.telling import differences
+from towpath.postgresql.connection import connect
 from towpath.routes import corpus, filling
 from towpath.routes.corpus import Recorded
 from towpath.workbench.asked import MUST_ASK, lacking
@@ -225,9 +226,16 @@ def _names(parity: Parity, side: Side) -> Mapping[str, str]:
 
 
 def _asking(bench: Workbench) -> Callable[[str], Sequence[Sequence[Any]]]:
-    """Who is asked for samples: the snapshot of a file, the capture of a server."""
-    db = bench.source if bench.params.source_is_server else bench.state.exporter.db
-    return lambda query: list(db.execute(query))
+    """Who is asked for samples: the snapshot of a file, or the server, in its own words."""
+    params = bench.params
+    if not params.source_is_server:
+        return lambda query: list(bench.state.exporter.db.execute(query))
+
+    def ask(query: str) -> Sequence[Sequence[Any]]:
+        with closing(connect(params.source_database, bench.run.secret("source_password"))) as connection:
+            return list(connection.execute(query.encode()).fetchall())
+
+    return ask
 
 
 def _values(parity: Parity, side: Side) -> dict[str, str]:
