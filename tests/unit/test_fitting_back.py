@@ -281,3 +281,18 @@ def test_the_words_of_mapping_yaml() -> None:
     for wrong in ({}, {"from": "x", "constant": 1}, {"keep": False}, "stay", {"keep": True, "from": "x"}):
         with pytest.raises(ValueError, match="back"):
             TableFit.model_validate({**row, "back": {"a": wrong}})
+
+
+def test_what_the_source_computes_comes_out_again(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    source = "CREATE TABLE t (a int PRIMARY KEY, b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t VALUES (1);"
+    target = "CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER);"
+    rules = Fit((rule("public.t", "t", {"a": "a", "b": "b"}),))
+    trip = ReturnTrip.begin(postgresql_server, postgresql_url, tmp_path / "trip", source, target, rules)
+    assert not [line for turned in trip.turning.tables.values() for line in turned.told()]
+    trip.write("INSERT INTO t VALUES (2, 4)")
+    assert trip.back() == 1
+    trip.write("INSERT INTO t VALUES (3, 7)")
+    with pytest.raises(CannotFinish, match="1 of b; nothing was written"):
+        trip.carry(trip.look())

@@ -20,7 +20,7 @@ from towpath.postgresql.relations import quoted
 from towpath.tables import opened
 from towpath.tables.changes import TableChanges
 
-NAMED = 20  # values without a way back that are searched for one by one
+NAMED = 5  # values of one table without a way back that are searched for one by one
 OTHERWISE = "the source would give back another value"
 KEY_OTHERWISE = "the source writes this key otherwise"
 SAVEPOINT = "looking"

@@ -148,6 +148,8 @@ class _Turner:
         refused = "several rules read or fill its rows" if others else lost
         if self.part.rows is not None and self.part.rows.occurrences():
             refused = "which of its rows go depends on other rows"
+        if not self.fills:
+            refused = "none of its columns goes back"
         fills = tuple(self.fills[c.name] for c in self.part.table.columns if c.name in self.fills)
         return Turned(self.table, self.part, cells, fills, key, refused, self._no_new())
 
@@ -198,7 +200,8 @@ class _Turner:
     def _cell(self, number: int, value: Value, follows: set[str]) -> Cell:
         if number in self.same:
             return Cell(number, value, CARRIED, self.same[number])
-        if value.column.lower() in follows:
+        computed = value.origin and self.part.table.column(value.origin).generated
+        if computed or value.column.lower() in follows:
             return Cell(number, value, FOLLOWS)
         rule = self.rules.get(value.column.lower())
         if rule is None or rule.constant is not None:
