@@ -84,7 +84,7 @@ def test_a_worker_of_the_system_goes_up_with_it(
     said = capsys.readouterr().out
     assert "proved   11 facts about D1, R2 and the queues\n" in said
     assert f"worker   http://127.0.0.1:{served}\n" in said
-    assert httpx.get(f"http://127.0.0.1:{served}/health", trust_env=False).json()["status"] == "ok"
+    assert httpx.get(f"http://127.0.0.1:{served}/health", trust_env=False).json()["maintenance"] is False
 
 
 def test_two_ports_are_refused(toy: Any, capsys: pytest.CaptureFixture[str]) -> None:

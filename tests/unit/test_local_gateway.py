@@ -17,7 +17,7 @@ from helpers.two_sides import APP, GATEWAY, WORKER
 from towpath.cli.command import run_command
 from towpath.errors import BadInput, CannotFinish, WrongUse
 from towpath.local import State, gateway_folder, read_gateway, selftest, start, status, up
-from towpath.local.gateway import MAIN, STATUS
+from towpath.local.gateway import MAIN, NAMESPACE, REQUESTS, STATUS
 from towpath.local.processes import marked
 from towpath.local.supervisor import down
 from towpath.local.worker import read_config
@@ -146,11 +146,13 @@ def test_every_declared_gateway_is_one_that_wrangler_would_deploy(root: Path) ->
 def test_the_command_serves_it(toy: Any, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (toy.root / "package.json").symlink_to(root / "package.json")
     (toy.root / "node_modules").symlink_to(root / "node_modules")
-    base = f"http://127.0.0.1:{_unused()}/cdn-cgi/local"
-    toy.write_params(cloudflare_api=f"{base}/explorer/api", r2_endpoint=f"{base}/r2/s3")
+    port, worker = _unused(), f"http://127.0.0.1:{_unused()}"
+    base = f"{worker}/cdn-cgi/local"
+    ids = {"gateway_namespace_id": NAMESPACE, "gateway_database_id": REQUESTS}
+    traffic = {"source_url": "http://127.0.0.1:1", "gateway_url": f"http://127.0.0.1:{port}", "worker_url": worker}
+    toy.write_params(cloudflare_api=f"{base}/explorer/api", r2_endpoint=f"{base}/r2/s3", **traffic, **ids)
     shutil.copytree(root / "runbooks/personality-spark/worker", toy.root / "runbooks/toy/worker")
-    port = _unused()
-    declared(toy.root / "runbooks/toy/gateway", dev={"port": port}, services=[{"binding": "APP", "service": "x"}])
+    declared(toy.root / "runbooks/toy/gateway", dev={"port": _unused()}, services=[{"binding": "APP", "service": "x"}])
     try:
         assert run_command(["local", "up", "toy", "--env", "local"]) == 0
         said = capsys.readouterr().out
