@@ -44,8 +44,12 @@ class PersonalitySpark:
         self.accounts: list[str] = []
 
     def environment(self, _secrets: Path) -> dict[str, str]:
-        """A worker of Celery runs beside the application; no secret is shared with the new side."""
-        return {"PERSONALITY_SPARK_WORKER": "true"}
+        """Nothing: no secret is shared with the new side.
+
+        No worker of Celery runs beside it either: it would finish the jobs that mapping.yaml decides about.  What
+        clients send waits in its queue, and moves.
+        """
+        return {}
 
     def prepare(self, data: Path) -> None:
         """The accounts that clients play as, the last ones; the planted and the recorded ones are left alone."""
