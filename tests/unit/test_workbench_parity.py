@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +13,20 @@ from typing import Any
 
 import apsw
 import pytest
+from helpers.small_side import Asked, Reply, as_json, small_side
 
+from towpath.checks import Verdict, judge, silent
 from towpath.cloudflare import D1
 from towpath.local import Runtime
+from towpath.parity.replay import Outcome
 from towpath.plan.mapping import SystemMapping
+from towpath.plan.traffic_keys import TrafficKeys
+from towpath.routes import corpus
+from towpath.routes.corpus import Recorded
+from towpath.sensitive import NOTHING
 from towpath.show import ecdf
 from towpath.tables.schema import reflect
-from towpath.workbench import watching
+from towpath.workbench import parity, parity_panels, watching
 from towpath.workbench.asked import lacking, sides
 from towpath.workbench.pair import reason_against
 from towpath.workbench.required import required
@@ -151,6 +160,125 @@ def test_a_rule_that_names_no_place_or_no_form_is_refused_with_the_plan() -> Non
     for wrong, what in (({"path": "a.b"}, "names no place"), ({"as": "sorted"}, "no such form")):
         with pytest.raises(ValueError, match=what):
             SystemMapping.model_validate({"traffic": {"parity": {"rules": ({**row, **wrong},)}}}, strict=False)
+
+
+# -- the sides themselves, where there can be no copies
+
+TRAFFIC = {
+    "routes": [
+        {"from": "GET /tasks"},
+        {"from": "GET /tasks/{id}", "to": "GET /v2/tasks/{id}"},
+        {"from": "POST /tasks"},
+        {"from": "POST /search", "writes": False},
+        {"from": "GET /gone"},
+    ],
+    "application": {"kind": "openapi", "of": "openapi.json"},
+    "left": {"GET /docs": "for developers"},
+    "corpus": "corpus.jsonl",
+    "samples": {"task": {"query": "SELECT 7"}},
+    "tokens": {"me": {"route": "POST /login", "body": {"name": "ada", "password": "file:password"}, "at": "$.token"}},
+    "parity": {"rules": [{"route": "GET /tasks", "path": "$.n", "as": "ignored", "reason": "because"}]},
+}
+MINE = {"authorization": "Bearer {token:me}"}
+REQUESTS = (
+    Recorded("GET /tasks", "GET", "/tasks", MINE, b"", "hand", expects=200),
+    Recorded("GET /tasks/{id}", "GET", "/tasks/{id:task}", MINE, b"", "hand"),
+    Recorded("POST /tasks", "POST", "/tasks", MINE, b"{}", "hand"),
+    Recorded("POST /search", "POST", "/search", {}, b"{}", "hand"),
+    Recorded("GET /docs", "GET", "/docs", {}, b"", "hand"),
+)
+
+
+class Bench:
+    """As much of a workbench as parity asks for, with what it reports."""
+
+    def __init__(self, root: Path, old: str, new: str) -> None:
+        (root / "password").write_text("not so secret", encoding="utf-8")
+        corpus.write(root / "corpus.jsonl", REQUESTS)
+        self.root, self.checks, self.numbers, self.kept = root, [], {}, []
+        self.params = SimpleNamespace(
+            **{name: field.default for name, field in TrafficKeys.model_fields.items()}
+            | {"source_url": old, "worker_url": new, "environment": "staging", "source_is_server": False}
+        )
+        mapping = SystemMapping.model_validate({"traffic": TRAFFIC}, strict=False)
+        self.run = SimpleNamespace(mapping=mapping, add=self.checks.extend, judge=self._judge, number=self._number)
+        self.state = SimpleNamespace(exporter=SimpleNamespace(db=apsw.Connection(":memory:")))
+        self.sensitive, self.keep_differences = NOTHING, self.kept.append
+
+    def _judge(self, found: Any, rules: Any, codes: Any) -> None:
+        assert {one.code for one in found} <= set(codes)
+        self.checks.extend(judge(found, rules, [], [], dt.date(2026, 1, 1)).checks)
+
+    def _number(self, name: str, value: float, _: str) -> None:
+        self.numbers[name] = value
+
+
+def side(seen: list[str], **more: Any) -> Asked:
+    def answer(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if path == "/login":
+            return as_json({"token": f"token-for-{json.loads(body)['name']}"})
+        if path == "/":  # is anybody there?
+            return as_json({}, 404)
+        expected = "" if path == "/search" else "Bearer token-for-ada"
+        assert headers.get("authorization", "") == expected
+        seen.append(f"{method} {path}")
+        return as_json({"path": path.removeprefix("/v2"), **(more if path == "/tasks" else {})})
+
+    return answer
+
+
+def test_without_copies_the_sides_themselves_are_asked_and_only_what_reads(tmp_path: Path) -> None:
+    on_old: list[str] = []
+    on_new: list[str] = []
+    with small_side(side(on_old, n=1)) as old, small_side(side(on_new, n=2)) as new:
+        bench: Any = Bench(tmp_path, old, new)
+        both = parity.prepare(bench)
+        parity.ask(both, silent)
+        assert on_old == ["GET /tasks"] * 2 + ["GET /tasks/7"] * 2 + ["POST /search"] * 2
+        assert on_new == ["GET /tasks", "GET /v2/tasks/7", "POST /search"]
+        parity.judge(both)
+        measured = parity.measure(both, silent)
+        bench.params.load_users, bench.params.load_seconds = 3, 2
+        loaded = parity.load(both)
+    assert both.asked == f"{old} and {new}, reading only"
+    outcomes = {route.name: route.outcome for route in both.routes}
+    same, left = Outcome.SAME, Outcome.NOT_EXERCISED
+    assert outcomes == {
+        "GET /tasks": same,
+        "GET /tasks/{id}": same,
+        "POST /tasks": left,
+        "POST /search": same,
+        "GET /gone": left,
+    }
+    failed = {(check.code, check.object) for check in bench.checks if check.verdict is Verdict.FAIL}
+    assert failed == {("PA103", "POST /tasks"), ("PA103", "GET /gone")}
+    assert "POST /tasks" not in on_old + on_new
+    assert loaded is not None
+    assert loaded.total.errors == 0 < loaded.total.requests
+    assert bench.numbers["load_requests"] == loaded.total.requests
+    shown = [parity_panels.outcomes(both), parity_panels.told(both), parity_panels.latency(both, measured)]
+    text = "\n".join(str(one) for one in (*shown, parity_panels.under_load(both, loaded)))
+    for words in ("5 routes: 2 not exercised, 3 same", "no copies to write to", "95 of 100", "all routes", "3 users"):
+        assert words in text
+
+
+def test_what_is_lacking_is_said_in_every_panel_and_nothing_is_asked(tmp_path: Path) -> None:
+    bench: Any = Bench(tmp_path, "", "http://127.0.0.1:9")
+    both = parity.prepare(bench)
+    parity.ask(both, silent)
+    parity.judge(both)
+    assert [(check.code, check.verdict) for check in bench.checks] == [("PA106", Verdict.FAIL)]
+    measured, loaded = parity.measure(both, silent), parity.load(both)
+    assert (measured, loaded) == (None, None)
+    said = "Parity was not exercised: the params name no source_url."
+    assert str(parity_panels.outcomes(both)) == str(parity_panels.latency(both, None)) == said
+    assert str(parity_panels.under_load(both, None)) == parity_panels.NO_LOAD
+    bench.params.load_users = 1
+    assert str(parity_panels.under_load(both, None)) == said
+    bench.params.environment = "local"
+    bench.checks.clear()
+    parity.judge(both)
+    assert bench.checks == []
 
 
 # -- the chart
