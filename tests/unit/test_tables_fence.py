@@ -304,7 +304,8 @@ def test_the_way_back_finds_what_was_written_behind_it(tmp_path: Path, d1: D1) -
 def test_a_cutover_begun_anew_while_the_target_may_be_ahead(d1: D1) -> Iterable[str]:
     checks: list[Check] = []
     state = object()
-    run = SimpleNamespace(phase="06-cutover", add=checks.extend)
+    folder = SimpleNamespace(run_id="another", results=list)
+    run = SimpleNamespace(phase="06-cutover", add=checks.extend, run_folder=folder)
     bench: Any = SimpleNamespace(run=run, d1=d1, state=state, has_begun=lambda _: True)
     assert cutover.base(bench) is state
     fence.install(d1)
