@@ -46,6 +46,7 @@ SINGLE = (
     "test_fires_phases",
     "test_fires_plan",
     "test_fires_server",
+    "test_fires_server_back",
     "test_fitting_adopt",
     "test_fitting_computed",
     "test_fitting_proof",
