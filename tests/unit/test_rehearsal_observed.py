@@ -7,7 +7,16 @@ from typing import Any
 
 import orjson
 
-from towpath.rehearsal.observed import Request, broken_promises, first, last, per_second, read_requests, seen
+from towpath.rehearsal.observed import (
+    Request,
+    broken_promises,
+    first,
+    last,
+    per_second,
+    read_requests,
+    seen,
+    write_seconds,
+)
 
 
 def request(
@@ -49,7 +58,7 @@ def test_only_what_was_sent_in_the_window_belongs_to_it() -> None:
     assert seen([request(9), request(10), request(19), request(20)], 10, 20).requests == 2
 
 
-def test_each_second_has_a_row_for_each_side() -> None:
+def test_each_second_has_a_row_for_each_side(tmp_path: Path) -> None:
     rows = per_second([request(100), request(900, ms=70, writes=True), request(950, side="worker"), request(1_100)])
     assert [(row["second"], row["side"], row["requests"], row["writes"]) for row in rows] == [
         (0, "origin", 2, 1),
@@ -57,6 +66,8 @@ def test_each_second_has_a_row_for_each_side() -> None:
         (1, "origin", 1, 0),
     ]
     assert (rows[0]["statuses"], rows[0]["slowest_ms"]) == ({"200": 2}, 70)
+    write_seconds([request(100)], tmp_path / "seconds.jsonl")
+    assert orjson.loads((tmp_path / "seconds.jsonl").read_bytes())["second"] == 0
 
 
 def test_a_read_on_the_old_side_may_wait_for_the_way_back_and_nothing_else_may() -> None:

@@ -46,7 +46,7 @@ def rehearse(
     folder = root / "build" / env / f"{system}.traffic" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
     place = Path(data) if data else root / "build" / env / system
     told = play(Asked(root, system, params, place.resolve(), folder, clients, rate, seed), typer.echo)
-    files = [folder / "traffic" / name for name in ("ledger.jsonl", "requests.jsonl")]
+    files = [folder / "traffic" / name for name in ("ledger.jsonl", "requests.jsonl", "seconds.jsonl")]
     path = write(told, root / "outputs" / system / env, files)
     typer.echo("")
     for line in told.lines():

@@ -27,7 +27,10 @@ def rehearse(asked: Asked, say: Callable[[str], None]) -> Told:
     told = Told(asked.system, asked.params.environment, _utc(), make_plan(asked.params, asked.root).hash)
     try:
         with staged(asked, say) as stage, used(stage):
-            _acts(stage, told)
+            try:
+                _acts(stage, told)
+            finally:
+                observed.write_seconds(stage.requests(), stage.traffic.folder / "seconds.jsonl")
         _judge_promises(stage, told)
     except TowpathError as error:
         told.broken = error.line

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from towpath.rehearsal.ledger import lines_of
 
 UNKNOWN_SIDE = "nobody"  # where no answer came
@@ -104,6 +106,11 @@ def per_second(requests: Iterable[Request]) -> list[dict[str, Any]]:
         row["statuses"][str(one.status)] = row["statuses"].get(str(one.status), 0) + 1
         row["slowest_ms"] = max(row["slowest_ms"], one.ms)
     return [rows[key] for key in sorted(rows)]
+
+
+def write_seconds(requests: Iterable[Request], path: Path) -> None:
+    """The rows of `per_second` as a file of JSON lines."""
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in per_second(requests)))
 
 
 def broken_promises(requests: Iterable[Request], modes: Mapping[int, str]) -> tuple[list[Request], int]:
