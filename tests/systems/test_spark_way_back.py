@@ -11,7 +11,8 @@ from importlib import import_module
 import pytest
 from helpers.project import Ran
 from helpers.spark import HTTP, NAME, Spark, spark
-from helpers.spark_reading import queued, unlike_cards, unlike_keys
+from helpers.spark_reading import queued, unlike_cards, unlike_keys, unlike_rows
+from helpers.spark_rows import NEWCOMER, write_rows
 
 LATER = "2035-06-01T00:00:00Z"
 EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
@@ -63,6 +64,7 @@ def parked(project: Spark) -> list[bytes]:
 
 def work(project: Spark) -> dict[str, str]:
     """What the new side does after the cutover, by its own routes where it has them."""
+    write_rows(project)
     address = f"http://127.0.0.1:{project.port}"
     session, leader = sorted(key for key in project.names() if key.startswith("session:"))[:2]
     bulk = [{"key": "leaderboard:weekly", "value": '[["ana", "1.5"], ["ben", "7"]]'}]
@@ -114,6 +116,18 @@ def test_it_passes_and_says_what_it_carried(crossed: Crossed) -> None:
     codes = {check["code"] for check in found["checks"]}
     assert {"CU213", "CU214", "CU215", "CU216"} <= codes
     assert not crossed.project.switch.exists()
+
+
+def test_the_rows_of_every_table_are_the_targets(crossed: Crossed) -> None:
+    project = crossed.project
+    assert unlike_rows(project) == []
+    assert project.ask(f"SELECT valid_until::text, net::text FROM purchases WHERE user_id = '{NEWCOMER}'") == [
+        ("infinity", "9.89")
+    ]
+    parked = "SELECT count(*) FROM quiz_analytics WHERE completion_rate = 'NaN'"
+    assert project.ask(parked) == [(1,)]
+    fractions = "SELECT count(*) FROM users WHERE date_trunc('second', created_at) <> created_at"
+    assert project.ask(fractions) == [(5,)], "what unix seconds have no room for is still there"
 
 
 def test_the_cache_is_the_namespace(crossed: Crossed) -> None:
