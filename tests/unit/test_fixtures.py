@@ -60,6 +60,7 @@ SINGLE = (
     "test_tables_fence",
     "test_parity_replay",
     "test_tables_rules",
+    "test_workbench_names",
     "test_workbench_routes",
 )
 COUNTS = {"TB408", "TB411", "OB401", "KE403", "JO401"}  # a number differs where something is missing or too many
