@@ -26,7 +26,8 @@ WHEN_APPROVED: dict[str, tuple[str, ...]] = {
     "07-roll-back": ("CU101", "CU203", "CU204", "CU207"),
 }
 # what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs,
-# routes that mapping.yaml names, and whether both applications can be asked the same; where nobody has to ask them, neither word is there
+# routes that mapping.yaml names, and whether both applications can be asked the same; where nobody has to ask them,
+# neither word is there
 SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
     "generate": {"02-schema": ("TB320", "TB322")},
     "adopt": {"02-schema": ("FT100", "FT300"), "03-export": ("FT300",), "06-cutover": ("FT300",)},
