@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from towpath.checks import Verdict
-from towpath.errors import TowpathError
+from towpath.errors import CHECKS_FAILED, TowpathError
 from towpath.plan.plan import make_plan
 from towpath.rehearsal import observed, telling
 from towpath.rehearsal.stage import Asked, Stage, now, staged, used
@@ -59,9 +59,12 @@ def _over_and_failed(stage: Stage, told: Told) -> None:
     code = stage.towpath("run")
     act, result = _act(stage, OVER, "over, with a new side that fails")
     told.acts.append(act)
-    failed = {check.code for check in result.checks if check.verdict is Verdict.FAIL} | {result.error[:5]}
-    told.judge("06-cutover gave up by itself when the new side failed", "TR102" in failed, ", ".join(sorted(failed)))
-    told.judge("… and says so with its exit code", code != 0, str(code))
+    failed = sorted({check.code for check in result.checks if check.verdict is Verdict.FAIL})
+    gave_up = "TR102" in failed and result.verdict is Verdict.FAIL
+    told.judge(
+        "06-cutover gave up by itself when the new side failed", gave_up, ", ".join(failed) or str(result.verdict)
+    )
+    told.judge("… and says so with its exit code", code == CHECKS_FAILED, str(code))
     fact = _fact(stage)
     told.judge("… and users read on the old side", fact in ("frozen", "origin"), fact)
 
@@ -93,7 +96,7 @@ def _back(stage: Stage, told: Told, name: str) -> None:
     act.more.update({"traffic back after": traffic, **({} if data is None else {"data back after": data})})
     told.acts.append(act)
     told.judge(
-        f"{name}: 07-roll-back is PASS", code == 0 and result.verdict is Verdict.PASS, f"{result.verdict}, {code}"
+        f"{name}: 07-roll-back is PASS", code == 0 and result.verdict is Verdict.PASS, f"{result.verdict}, exit {code}"
     )
     told.judge(f"{name}: everything goes to the old side", _fact(stage) == "origin", _fact(stage))
     told.within(f"{name}: traffic is back", traffic, telling.TRAFFIC_BACK)
