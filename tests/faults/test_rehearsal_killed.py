@@ -107,8 +107,8 @@ def fact(stage: Stage) -> str:
 def test_killed_on_the_way_over_and_on_the_way_back(stage: Stage) -> None:
     def with_kernel(kill: Callable[[Stage], None]) -> Callable[[subprocess.Popen[bytes]], None]:
         def both(process: subprocess.Popen[bytes]) -> None:
-            kill(stage)
             kernel(process)
+            kill(stage)
 
         return both
 
