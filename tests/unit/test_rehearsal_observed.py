@@ -52,6 +52,8 @@ def test_an_error_is_what_neither_succeeded_nor_asked_to_come_back() -> None:
     statuses = [200, 201, 500, 502, 404, 503, 0]
     saw = seen([request(1, status=status, side="worker") for status in statuses], 0, 10)
     assert saw.sides == {"worker": {"requests": 7, "refused": 1, "errors": 4}}
+    waits = request(1, status=404, missed={"seen": None})
+    assert seen([waits], 0, 10).sides == {"origin": {"requests": 1, "refused": 0, "errors": 0}}
 
 
 def test_only_what_was_sent_in_the_window_belongs_to_it() -> None:

@@ -88,7 +88,7 @@ def seen(requests: Sequence[Request], begin: int, end: int) -> Seen:
         counts = counted.setdefault(one.side, Counter())
         counts["requests"] += 1
         counts["refused"] += one.refused
-        counts["errors"] += not one.succeeded and not one.refused
+        counts["errors"] += not one.succeeded and not one.refused and one.missed is None  # a miss is judged apart
     sides = {side: dict(counts) for side, counts in sorted(counted.items())}
     return Seen((end - begin) / 1000, len(inside), no_write, since, no_read, sides)
 
