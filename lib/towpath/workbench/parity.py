@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import psycopg
+
 from towpath.checks import Comparison, Difference, Progress
+from towpath.errors import BadInput
 from towpath.parity import findings, speed
 from towpath.parity.answers import Side
 from towpath.parity.forms import Rule
@@ -233,7 +236,12 @@ def _asking(bench: Workbench) -> Callable[[str], Sequence[Sequence[Any]]]:
 
     def ask(query: str) -> Sequence[Sequence[Any]]:
         with closing(connect(params.source_database, bench.run.secret("source_password"))) as connection:
-            return list(connection.execute(query.encode()).fetchall())
+            try:
+                return list(connection.execute(query.encode()).fetchall())
+            except psycopg.Error as error:
+                step = "correct its query; tables are named with their schema: public.users"
+                words = str(error).partition("\n")[0]
+                raise BadInput(f"the server refuses a sample: {words}", object="traffic.samples", next=step) from error
 
     return ask
 
