@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,12 +43,16 @@ def requests_over_time(
     FigureCanvasSVG(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     above.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    moments_of_all = sorted({point[0] for point in points})
     for side, (name, colour, style) in SIDES.items():
-        mine = [point for point in points if point[1] == side]
+        mine = {point[0]: point for point in points if point[1] == side}
+        # where a side answered nothing there is nothing, not a line to the next point
+        rates = [mine[at][2] if at in mine else 0.0 for at in moments_of_all]
+        times = [mine[at][4] if at in mine else math.nan for at in moments_of_all]
         if mine:
-            above.plot([p[0] for p in mine], [p[2] for p in mine], style, color=colour, label=name, linewidth=1.4)
+            above.plot(moments_of_all, rates, style, color=colour, label=name, linewidth=1.4)
         if mine and side != "gateway":
-            below.plot([p[0] for p in mine], [p[4] for p in mine], style, color=colour, linewidth=1.4)
+            below.plot(moments_of_all, times, style, color=colour, linewidth=1.4)
     failed = [point for point in points if point[3] and point[1] != "gateway"]
     if failed:
         above.plot([p[0] for p in failed], [p[2] for p in failed], "x", color=RED, label="with errors", markersize=6)

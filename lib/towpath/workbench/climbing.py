@@ -165,7 +165,7 @@ class _Chart:
 
 def _is_mark(name: str) -> bool:
     """The steps that users feel; the others stand in the table of steps."""
-    return name in ("freeze", "open new") or (name.startswith("split") and not name.endswith("seen"))
+    return name in ("freeze", "open new", "ABORT") or (name.startswith("split") and not name.endswith("seen"))
 
 
 def _points(crossing: Crossing, since: int) -> tuple[Point, ...]:

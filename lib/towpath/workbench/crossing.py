@@ -52,7 +52,7 @@ class Crossing:
         self.walk = Walk(table[: last + 1], self.facts, self._fresh, self.does, self._tell)
         self._live, self._seen = show.Live(), 0
         self._began = time.monotonic()
-        self._told, self._untold = 0, list[str]()
+        self._told, self._untold, self._aborts = 0, list[str](), list[Noted]()
         if self.moves:
             self._file = bench.run.output("traffic/steps.jsonl")
             bench.on_close(lambda: bench.run.artefact(self._file) if self._file.exists() else None)
@@ -99,7 +99,8 @@ class Crossing:
             raise CannotFinish(what, object=self.gateway.url, next=step, code="TR107") from error
         seconds = time.monotonic() - begun
         self.bench.run.number("abort_seconds", round(seconds, 3), "s")
-        self._write(Noted("ABORT", steps_table.now(), seconds, False, f"traffic back to 0 %: {why}"))
+        self._aborts.append(Noted("ABORT", steps_table.now(), seconds, False, f"traffic back to 0 %: {why}"))
+        self._write(self._aborts[-1])
         self._live.put(self.table())
 
     @property
@@ -119,7 +120,8 @@ class Crossing:
     def moments(self) -> list[tuple[float, str]]:
         """When each step was noted, in seconds since this way began."""
         began = self.began_ms / 1000
-        return [(dt.datetime.fromisoformat(one.at).timestamp() - began, one.name) for one in self.walk.noted]
+        noted = [*self.walk.noted, *self._aborts]
+        return [(dt.datetime.fromisoformat(one.at).timestamp() - began, one.name) for one in noted]
 
     def check(self, code: str, object: str, expected: str, found: str, *, ok: bool) -> Check:
         """One check of traffic."""

@@ -45,7 +45,7 @@ TITLES = {
     "03-export": "One consistent snapshot, ready to send",
     "04-import": "Every row and every file, exactly once",
     "05-validate": "Is every cell and every byte there?",
-    "06-cutover": "Freeze, delta, proof",
+    "06-cutover": "Freeze, delta, proof, and traffic",
     "07-roll-back": "What the target got, carried back; the source serves again",
 }
 PROFILE = "inventory/profile.json"
