@@ -22,7 +22,7 @@ from helpers.faulty import CUT, FAULTS, GATEWAY, LOST, PASS, Decide, FaultyLine,
 from towpath.cloudflare import D1, Client, D1Error
 from towpath.errors import COULD_NOT_FINISH
 from towpath.local import Runtime, State, start
-from towpath.tables import changes, delta, export, load, snapshot, target
+from towpath.tables import changes, delta, export, load, snapshot, statements, target
 from towpath.tables.target import RECEIPTS, receipts
 
 KILLS = int(os.environ.get("TOWPATH_KILLS", "8"))
@@ -159,6 +159,7 @@ def test_a_delta_over_a_bad_line_keeps_its_order(
         db.execute(SCRIPT[SCRIPT.index("CREATE TRIGGER") :])
         new = export.Exporter(snapshot.take(db, tmp_path / "1"))
         found = changes.find_changes(base, exporter, new)
+        monkeypatch.setattr(statements, "STATEMENT_BYTES", 1_000)  # many rows stand in one statement
         written = delta.write_delta(new, found, base, [], "plan", {})
         assert len(written.chunks) > 20
         with faulty_line(runtime.api, quiet_reads(now_and_then(0.2, 7))) as line, through(line, []) as bad:

@@ -50,6 +50,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     subprocess.run(commit, shell=True, cwd=tmp_path, check=True)
     params = SimpleNamespace(
         environment="local",
+        is_practice=True,
         source_files="files",
         cloudflare_api="http://here",
         r2_bucket="b",

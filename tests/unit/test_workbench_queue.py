@@ -23,6 +23,7 @@ class Bench:
 
     def __init__(self, d1: D1, folder: Path, *, is_delta: bool) -> None:
         self.d1, self.broker, self.checks = d1, object(), list[Check]()
+        self.done_before = None
         self.state = SimpleNamespace(is_delta=is_delta, jobs=jobs.write(folder / "jobs.jsonl", [QUEUED]))
         self.run = SimpleNamespace(phase="05-validate", add=self.checks.extend, output=lambda name: folder / name)
         self.kept: Comparison | None = None
