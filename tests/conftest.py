@@ -10,6 +10,8 @@ postgresql_server  session  towpath.local.postgresql.Postgresql in a temporary f
 postgresql_url     test     the URL (without password) of a database in it that nobody has used before
 redis_server       session  towpath.local.redis.RedisServer in a temporary folder
 redis_client       test     redis.Redis of its database 0, binary answers; all databases are empty before and after
+
+Secrets that a test reveals are masked in that test alone: a made-up one may be part of what the next one writes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import psycopg
 import pytest
 import redis
 
+import towpath.secrets
 from towpath.cloudflare import D1, Client
 from towpath.local import Runtime, State, start
 from towpath.local.postgresql import Postgresql, start_postgresql
@@ -35,6 +38,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The project's root."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("towpath.secrets._known", dict(towpath.secrets.known()))
 
 
 @pytest.fixture(scope="session")
