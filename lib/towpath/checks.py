@@ -62,6 +62,14 @@ class Rule:
         """The answer that is proposed, never taken unasked: the first that loses nothing, "" if each does."""
         return next((choice for choice in self.choices if choice not in self.lossy), "")
 
+    def check(
+        self, object: str, expected: object, found: object, good: bool, keys: Iterable[str] = (), *, step: str = ""
+    ) -> Check:
+        """What this rule looked for, as a row of a phase's result; `step`: what to do next, in place of its advice."""
+        bad = Verdict.WARN if self.severity is Severity.WARN else Verdict.FAIL
+        verdict, step = (Verdict.PASS, "") if good else (bad, step or self.advice)
+        return Check(self.code, self.surface, object, str(expected), str(found), verdict, step, tuple(keys))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -272,18 +280,10 @@ def ending(waivers: Iterable[Waiver], today: dt.date) -> list[Check]:
 def _unused(leftover: Sequence[Decision | Waiver]) -> list[Check]:
     checks = []
     for item in leftover:
-        file = "waivers.yaml" if isinstance(item, Waiver) else "mapping.yaml"
-        checks.append(
-            Check(
-                code="PL001",
-                surface="plan",
-                object=f"{item.code} {item.object}",
-                expected="matches a finding",
-                found=f"{file} names it, the source does not hold it",
-                verdict=Verdict.FAIL,
-                next=f"remove it from {file}, or look why the inventory no longer finds it",
-            )
-        )
+        file, name = "waivers.yaml" if isinstance(item, Waiver) else "mapping.yaml", f"{item.code} {item.object}"
+        found = f"{file} names it, the source does not hold it"
+        step = f"remove it from {file}, or look why the inventory no longer finds it"
+        checks.append(Check("PL001", "plan", name, "matches a finding", found, Verdict.FAIL, step))
     return checks
 
 

@@ -23,6 +23,32 @@ WAIVER = Waiver("TB203", "tasks.project_id", 3, "Ada Lovelace", "nobody misses t
 OTHER = replace(WAIVER, object="notes.folder_id", count=1)
 
 
+def rule(severity: Severity = Severity.REFUSE) -> Rule:
+    return Rule("TB412", "tables", "every cell is equal", severity, "look at the differences")
+
+
+def test_what_is_good_passes_and_has_no_next_step() -> None:
+    expected = Check("TB412", "tables", "tasks", "3", "3", Verdict.PASS)
+    assert rule().check("tasks", 3, 3, True) == rule().check("tasks", "3", "3", True, step="repair it") == expected
+
+
+@pytest.mark.parametrize("severity", Severity)
+def test_what_is_not_good_fails_unless_the_rule_only_warns(severity: Severity) -> None:
+    check = rule(severity).check("tasks", 3, 2, False)
+    assert check.verdict is (Verdict.WARN if severity is Severity.WARN else Verdict.FAIL)
+    assert check.next == "look at the differences"
+
+
+def test_a_step_for_this_object_stands_in_place_of_the_rules_advice() -> None:
+    assert rule().check("tasks", 3, 2, False, step="import it again").next == "import it again"
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_keys_are_kept_good_or_not_and_none_is_cut(good: bool) -> None:
+    check = rule().check("tasks", 30, 30, good, (str(key) for key in range(30)))
+    assert check.keys == tuple(str(key) for key in range(30))
+
+
 def judged(*waivers: Waiver, findings: tuple[Finding, ...] = (ORPHANS,), today: dt.date = TODAY) -> list[Check]:
     return judge(findings, RULES, [NULL], waivers, today).checks
 
