@@ -9,7 +9,7 @@ import pytest
 import redis
 from helpers import celery_side
 from helpers.celery_side import HOLD, SHARED
-from helpers.worker_side import migrations
+from helpers.worker_side import NAMES, SYSTEM, migrations
 
 from towpath.cloudflare import D1
 from towpath.errors import CannotFinish
@@ -18,13 +18,11 @@ from towpath.local import State, start, worker_folder
 from towpath.local.processes import end, marked
 from towpath.local.redis import RedisServer
 
-NAMES = {"bucket": "media", "database_id": "ps", "namespace": "ps-cache"}
-
 
 def test_a_runtime_that_dies_takes_its_messages_with_it_and_the_next_load_brings_them_again(
     tmp_path: Path, root: Path
 ) -> None:
-    state, worker = State(tmp_path / "state"), worker_folder(root, "personality-spark")
+    state, worker = State(tmp_path / "state"), worker_folder(root, SYSTEM)
     entries = [
         Entry(f"job-{n:03}", "celery", SHARED, "waiting", Disposition.SEND, body="[[], {}, {}]") for n in range(400)
     ]

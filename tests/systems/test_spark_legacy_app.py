@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from celery.exceptions import Reject
+from helpers import serving
 from sqlalchemy import text
 
 NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
@@ -48,14 +47,8 @@ def served(settings: Any) -> Any:
 @pytest.fixture
 def client(served: Any) -> Iterator[httpx.Client]:
     """A client of the application, served as `serve` does it."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # it listens already: nobody has to wait for uvicorn
-        server = uvicorn.Server(uvicorn.Config(served, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=60) as made:
-            yield made
-        server.should_exit = True
-        thread.join()
+    with serving.served(served) as url, httpx.Client(base_url=url, timeout=60) as made:
+        yield made
 
 
 def ask(served: Any, query: str, **values: Any) -> Any:

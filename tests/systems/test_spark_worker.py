@@ -8,19 +8,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 import yaml
+from helpers.serving import served
 from helpers.spark import NAME, Spark, spark
 from helpers.spark_reading import NEW, OLD, SELECTED, wanted_rows
 
@@ -65,20 +62,6 @@ def told(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
     """What a client is told; addresses of cards are the new ones after the move."""
     headers = {name: answer.headers[name] for name in TOLD if name in answer.headers}
     return answer.status_code, headers, answer.content.replace(OLD.encode(), NEW.encode())
-
-
-@contextmanager
-def served(application: Any) -> Iterator[str]:
-    """The old application, served as `serve` does it; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")

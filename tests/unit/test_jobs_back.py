@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import redis
 from helpers import celery_side
 from helpers.celery_side import DIGEST, GATES, SHARED
-from helpers.worker_side import migrations
 
 from towpath import jobs
 from towpath.cloudflare import D1
@@ -21,7 +19,6 @@ from towpath.errors import BadInput, CannotFinish
 from towpath.jobs import Push, back
 from towpath.jobs.envelope import celery_message
 from towpath.jobs.message import Job, decode
-from towpath.local import Runtime, State, start, worker_folder
 from towpath.local.redis import RedisServer
 
 QUEUES = ("celery", "analytics")
@@ -29,28 +26,10 @@ TASKS = (SHARED, DIGEST)
 LATER = "2035-01-01T00:00:00+00:00"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Runtime]:
-    state, worker = State(tmp_path_factory.mktemp("worker")), worker_folder(root, "personality-spark")
-    names = {"bucket": "media", "database_id": "ps", "namespace": "ps-cache"}
-    with start("ps", "local", 0, root=root, state=state, worker=worker, deadline=120.0, **names) as running:
-        with running.client() as client:
-            D1(client, "ps").batch(migrations(root))
-        yield running
-
-
 @pytest.fixture
-def d1(served: Runtime) -> Iterator[D1]:
-    with served.client() as client:
-        made = D1(client, "ps")
-        made.batch([f"DELETE FROM {name}" for name in ("received_jobs", "received_jobs_dead", "job_states")])
-        yield made
-
-
-@pytest.fixture
-def push(served: Runtime) -> Iterator[Push]:
-    with Push(served.url, served.worker_token) as made:
-        yield made
+def d1(jobs_d1: D1) -> D1:
+    """Here the database is the Worker's."""
+    return jobs_d1
 
 
 @pytest.fixture

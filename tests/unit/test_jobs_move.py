@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import redis
 from helpers import celery_side
 from helpers.celery_side import DIGEST, SHARED
 from helpers.fires import fires, not_passed
-from helpers.worker_side import migrations
 
 from towpath.checks import Comparison
 from towpath.cloudflare import D1
@@ -22,35 +21,17 @@ from towpath.jobs import Disposition, Entry, Manifest, Push, apply_delta, arrive
 from towpath.jobs import write as write_manifest
 from towpath.jobs.envelope import size
 from towpath.jobs.message import Job
-from towpath.local import Runtime, State, start, worker_folder
+from towpath.local import Runtime
 from towpath.local.redis import RedisServer
 from towpath.secrets import Secret
 
 SEND, PARK, DONE = Disposition.SEND, Disposition.PARK, Disposition.DONE
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Runtime]:
-    state, worker = State(tmp_path_factory.mktemp("worker")), worker_folder(root, "personality-spark")
-    names = {"bucket": "media", "database_id": "ps", "namespace": "ps-cache"}
-    with start("ps", "local", 0, root=root, state=state, worker=worker, deadline=120.0, **names) as running:
-        with running.client() as client:
-            D1(client, "ps").batch(migrations(root))
-        yield running
-
-
 @pytest.fixture
-def d1(served: Runtime) -> Iterator[D1]:
-    with served.client() as client:
-        made = D1(client, "ps")
-        made.batch(["DELETE FROM received_jobs", "DELETE FROM received_jobs_dead"])
-        yield made
-
-
-@pytest.fixture
-def push(served: Runtime) -> Iterator[Push]:
-    with Push(served.url, served.worker_token) as made:
-        yield made
+def d1(jobs_d1: D1) -> D1:
+    """Here the database is the Worker's."""
+    return jobs_d1
 
 
 def entry(id: str, disposition: Disposition = SEND, **other: Any) -> Entry:

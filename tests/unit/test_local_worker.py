@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from helpers.census import look
-from helpers.worker_side import migrations
+from helpers.worker_side import NAMES, SYSTEM, migrations
 
 from towpath.cloudflare import D1
 from towpath.errors import BadInput
@@ -27,8 +27,6 @@ from towpath.local.worker import bundle, read_worker
 from towpath.tables.convert import convert
 from towpath.tables.typescript import row_types
 
-SYSTEM = "personality-spark"
-NAMES = {"bucket": "media", "database_id": "ps", "namespace": "ps-cache"}
 PNG = bytes.fromhex("89504e470d0a1a0a") + b"a share card"
 TASK = "analytics.track_quiz_share"
 USER = "6f1c2f0e-0000-4000-8000-000000000001"
@@ -41,15 +39,6 @@ def folder(root: Path) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, root: Path, folder: Path) -> Iterator[Runtime]:
-    state = State(tmp_path_factory.mktemp("worker"))
-    with start(SYSTEM, "local", 0, root=root, state=state, worker=folder, deadline=120.0, **NAMES) as running:
-        with running.client() as client:
-            D1(client, "ps").batch(migrations(root))
-        yield running
-
-
 @pytest.fixture
 def http(served: Runtime) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=served.url, trust_env=False, timeout=60.0) as client:
@@ -57,9 +46,9 @@ def http(served: Runtime) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def d1(served: Runtime) -> Iterator[D1]:
-    with served.client() as client:
-        yield D1(client, "ps")
+def d1(jobs_d1: D1) -> D1:
+    """Here the database is the Worker's."""
+    return jobs_d1
 
 
 @pytest.fixture
