@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from towpath.errors import CannotFinish
 from towpath.fitting.looking import Looked
 from towpath.fitting.spec import ColumnRule, Constant, Fit
 from towpath.local.postgresql import Postgresql
+from towpath.runs.attempt import Run
 from towpath.workbench.server_back import ServerBack
 from towpath.workbench.server_fit import ServerFit
 
@@ -39,7 +41,9 @@ def trip(postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path) -> 
 def judged(looked: dict[str, Looked]) -> set[str]:
     """What the way back says of changes."""
     checks: list[Check] = []
-    bench: Any = SimpleNamespace(run=SimpleNamespace(add=checks.extend))
+    run: Any = SimpleNamespace(add=checks.extend)
+    run.check = partial(Run.check, run)
+    bench: Any = SimpleNamespace(run=run)
     back = ServerBack(bench, None)  # type: ignore[arg-type]
     back._looked = looked
     relation = SimpleNamespace(key=("id",), hides=lambda _: False)

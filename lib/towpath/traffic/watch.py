@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check
 from towpath.traffic.rules import RULES
 
 SLOW_SHARE = 0.05  # of the requests may be slower than p95
@@ -65,11 +65,10 @@ class Outcome:
     def checks(self, step: str) -> list[Check]:
         """The step as rows of a result: its outcome, and a warning when lines were lost."""
         last = self.samples[-1]
-        code = self.code or "TR102"
-        enough = self.word is Word.ENOUGH
-        rows = [_check(code, step, self.why, Verdict.PASS if enough else Verdict.FAIL)]
+        rule = RULES[self.code or "TR102"]
+        rows = [rule.check(step, "within its budgets", self.why, self.word is Word.ENOUGH)]
         if last.lost:
-            rows.append(_check("TR105", step, f"{last.lost} lines", Verdict.WARN))
+            rows.append(RULES["TR105"].check(step, "none", f"{last.lost} lines", False))
         return rows
 
 
@@ -113,10 +112,3 @@ def watch(
         if word is not Word.KEEP_GOING:
             return Outcome(word, code, why, tuple(samples))
         pause(PAUSE)
-
-
-def _check(code: str, step: str, found: str, verdict: Verdict) -> Check:
-    rule = RULES[code]
-    advice = rule.advice if verdict is not Verdict.PASS else ""
-    expected = "none" if code == "TR105" else "within its budgets"
-    return Check(code, rule.surface, step, expected, found, verdict, advice)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from towpath import show
 from towpath.errors import TowpathError
 from towpath.traffic import requests
+from towpath.traffic.rules import RULES
 from towpath.traffic.series import Point, series
 from towpath.traffic.watch import Budget, Outcome, Sample, Word, watch
 from towpath.workbench.crossing import DRY, NO_TRAFFIC, Crossing
@@ -127,16 +128,15 @@ def _samples(crossing: Crossing, percent: int, sampler: Sampler, outcome: Outcom
     except TowpathError as error:
         found = Sampled(0, (f"nothing could be asked: {error.line}",))
     expected = "the new side answers with the old one's status"
-    crossing.bench.run.add([crossing.check("TR113", f"split {percent}", expected, found.line, ok=found.holds)])
+    crossing.bench.run.add([RULES["TR113"].check(f"split {percent}", expected, found.line, found.holds)])
     return found
 
 
 def _report_refused(bench: Workbench, crossing: Crossing) -> None:
     seconds = crossing.seconds_since("freeze")
     bench.run.number("writes_refused_seconds", round(seconds, 3), "s")
-    long = seconds > REFUSED_SECONDS
     expected, found = f"under {REFUSED_SECONDS} s", f"{seconds:.1f} s from the freeze until the new side took writes"
-    bench.run.add([crossing.check("TR108", "writes", expected, found, ok=not long)])
+    bench.run.add([RULES["TR108"].check("writes", expected, found, seconds <= REFUSED_SECONDS)])
 
 
 class _Chart:

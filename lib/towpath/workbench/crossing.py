@@ -13,7 +13,6 @@ from dataclasses import asdict
 from functools import cached_property
 
 from towpath import show
-from towpath.checks import Check, Severity, Verdict
 from towpath.errors import CannotFinish, TowpathError
 from towpath.show.markup import escaped
 from towpath.tables import fence
@@ -122,13 +121,6 @@ class Crossing:
         began = self.began_ms / 1000
         noted = [*self.walk.noted, *self._aborts]
         return [(dt.datetime.fromisoformat(one.at).timestamp() - began, one.name) for one in noted]
-
-    def check(self, code: str, object: str, expected: str, found: str, *, ok: bool) -> Check:
-        """One check of traffic."""
-        rule = RULES[code]
-        bad = Verdict.WARN if rule.severity is Severity.WARN else Verdict.FAIL
-        verdict, advice = (Verdict.PASS, "") if ok else (bad, rule.advice)
-        return Check(code, rule.surface, object, expected, found, verdict, advice)
 
     # -- facts and evidence
 
@@ -267,11 +259,11 @@ class Crossing:
         there = self.walk.has(LAST[self.way]) and not self.aborted
         words = f"everything on the {side} side"
         found = words if there else self.aborted or f"stopped after `{self._last}`"
-        self.bench.run.add([self.check("TR107", "traffic", words, found, ok=there)])
+        self.bench.run.add([RULES["TR107"].check("traffic", words, found, there)])
         if self._told:
             missed = "; ".join(self._untold) or f"{self._told} delivered"
-            ok = not self._untold
-            self.bench.run.add([self.check("TR110", "notices", f"{self._told} delivered", missed, ok=ok)])
+            told = RULES["TR110"].check("notices", f"{self._told} delivered", missed, not self._untold)
+            self.bench.run.add([told])
         return show.Shown(f"<p>{escaped(found)}.</p>", f"{found}.")
 
     @property

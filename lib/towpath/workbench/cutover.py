@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import towpath.workbench.export as exporting
 from towpath import objects, show
-from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.checks import Comparison, Progress, Verdict
 from towpath.errors import CannotFinish, WrongUse
 from towpath.tables import changes as tables
 from towpath.tables import fence, virtual
@@ -275,5 +275,4 @@ def report_check(
     bench: Workbench, code: str, object: str, expected: str, found: str, ok: bool, keys: Sequence[str] = ()
 ) -> None:
     """Add one check of the cutover or of the way back."""
-    step, verdict = ("", Verdict.PASS) if ok else (RULES[code].advice, Verdict.FAIL)
-    bench.run.add([Check(code, "cutover", object, expected, found, verdict, step, tuple(keys))])
+    bench.run.add([RULES[code].check(object, expected, found, ok, keys)])

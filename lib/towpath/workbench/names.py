@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from towpath import show
-from towpath.checks import Check, Severity, Verdict
 from towpath.cloudflare.client import Client
 from towpath.cloudflare.errors import CloudflareError
 from towpath.errors import WrongUse
@@ -137,10 +136,7 @@ def _report(bench: Workbench, code: str, expected: str, left: list[Request]) -> 
 
 
 def _add(bench: Workbench, code: str, expected: str, found: str, *, ok: bool) -> None:
-    rule = RULES[code]
-    bad = Verdict.WARN if rule.severity is Severity.WARN else Verdict.FAIL
-    verdict, advice = (Verdict.PASS, "") if ok else (bad, rule.advice)
-    bench.run.add([Check(code, rule.surface, ", ".join(_names(bench)), expected, found, verdict, advice)])
+    bench.run.add([RULES[code].check(", ".join(_names(bench)), expected, found, ok)])
 
 
 def _sentence(words: str) -> show.Shown:

@@ -113,8 +113,7 @@ def _none_came(bench: Workbench, made: jobs.Manifest) -> Check:
     now = jobs.inventory(bench.broker, _queues(bench), tasks=_tasks(bench)).ids
     came = sorted(now - {entry.id for entry in made})
     told = f"{len(came)} jobs came since" if came else "no job came since"
-    verdict, step = (Verdict.FAIL, RULES["CU102"].advice) if came else (Verdict.PASS, "")
-    return Check("CU102", "cutover", "broker", "unchanged", told, verdict, step, tuple(came[:20]))
+    return RULES["CU102"].check("broker", "unchanged", told, not came, came[:20])
 
 
 def _queues(bench: Workbench) -> tuple[str, ...]:

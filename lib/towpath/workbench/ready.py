@@ -165,7 +165,7 @@ CONDITIONS = (
     Condition("RD015", "The broker of the jobs answers", True, "correct source_jobs and its password", _jobs, "jobs"),
     Condition("RD016", "The new Worker answers", True, "deploy it, or correct worker_url", _worker, "jobs"),
 )
-RULES = {
+RULES: dict[str, Rule] = {
     c.code: Rule(c.code, "ready", c.title, Severity.REFUSE if c.must else Severity.WARN, c.advice) for c in CONDITIONS
 }
 

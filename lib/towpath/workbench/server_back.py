@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from towpath.checks import Check, Progress, Verdict, silent
+from towpath.checks import Progress, silent
 from towpath.fitting.carrying import carry_back
 from towpath.fitting.looking import Looked, Unfit, look
 from towpath.fitting.multiset import as_multiset, remaining
@@ -103,10 +103,8 @@ class ServerBack:
                 for one in (looked.no_way if code == "CU208" else looked.no_value)
             ]
             told = f"{len(unfit):,}: {'; '.join(unfit[:SHOWN])}{' …' if len(unfit) > SHOWN else ''}"
-            verdict = Verdict.FAIL if unfit else Verdict.PASS
-            step = STEPS[code] if unfit else ""
             found = told if unfit else "all do"
-            self.bench.run.add([Check(code, "cutover", object, expected, found, verdict, step, tuple(unfit))])
+            self.bench.run.check(code, "cutover", object, expected, found, not unfit, STEPS[code], unfit)
 
     def _named(self, before: Exporter, table: str, one: Unfit) -> str:
         column = f".{one.column}" if one.column else ""
