@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.errors import BadInput
-from towpath.routes.corpus import Recorded
+from towpath.routes.corpus import READING, Recorded
 from towpath.routes.route import Route, find
 from towpath.routes.scrub import Scrubber
 
@@ -60,9 +60,9 @@ class Recorder:
         try:
             entries = json.loads(path.read_bytes())["log"]["entries"]
             found = [(urllib.parse.urlsplit(one["request"]["url"]), one) for one in entries]
-            hosts = Counter(url.netloc for url, _ in found)
+            hosts = Counter(_host(url) for url, _ in found)
             chosen = host or next((name for name, _ in hosts.most_common(1)), "")
-            met = [_of_har(url, one) for url, one in found if url.netloc == chosen]
+            met = [_of_har(url, one) for url, one in found if _host(url) == chosen]
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", object=str(path), next="name a HAR file") from error
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -109,23 +109,32 @@ class Recorder:
             return "of no route"
         if source == "log" and self._declared.get(route.title, route.writes):
             return "that writes: a log holds no body"
+        login = self._scrubber.login(route.title) if one.status < 400 else None
+        if source == "log" and login is None and one.method not in READING:
+            return "with a method that needs a body: a log holds none"
         if source == "log" and route.auth != "none" and "bearer" not in route.auth:
             return "that asks for a login: a log holds none"
-        headers = self._scrubber.headers(one.headers)
-        login = self._scrubber.login(route.title) if one.status < 400 else None
+        headers = self._scrubber.headers(one.headers) | (dict(login.headers) if login else {})
         body = login.body if login else self._scrubber.body(one.body, headers.get("content-type", ""))
         if body is None:
             return "with a body that may hold a secret"
         if source == "log" and "bearer" in route.auth and one.status != 401:
             headers["authorization"] = f"Bearer {self._scrubber.first}"
-        path, writes = self._scrubber.path(one.path), self._declared.get(route.title)
+        path, writes = self._scrubber.path(one.path, route.path), self._declared.get(route.title)
         return Recorded(route.title, one.method, path, headers, body, source, writes, one.status)
+
+
+def _host(url: urllib.parse.SplitResult) -> str:
+    """Host and port, without who asks."""
+    return url.netloc.rpartition("@")[2]
 
 
 def _of_har(url: urllib.parse.SplitResult, entry: Mapping[str, Any]) -> _Met:
     request = entry["request"]
     sent = request.get("postData") or {}
     text = str(sent.get("text") or "")
+    if not text and (fields := sent.get("params")) and "urlencoded" in str(sent.get("mimeType")).lower():
+        text = urllib.parse.urlencode([(str(one["name"]), str(one.get("value", ""))) for one in fields])
     try:
         body = base64.b64decode(text, validate=True) if sent.get("encoding") == "base64" else text.encode()
     except binascii.Error:
