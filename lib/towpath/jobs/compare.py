@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Comparison, Difference, Progress, silent
 from towpath.cloudflare.d1 import D1
 from towpath.jobs.manifest import Disposition, Entry, Manifest
 from towpath.jobs.rules import RULES, SAMPLES
@@ -78,8 +78,7 @@ class _Look:
 
     def _check(self, code: str, expected: str, found: str, wrong: int) -> Check:
         keys = () if code == "JO401" else self._keys(code)
-        verdict, step = (Verdict.FAIL, RULES[code].advice) if wrong else (Verdict.PASS, "")
-        return Check(code, "jobs", self.target, expected, found, verdict, step, keys)
+        return RULES[code].check(self.target, expected, found, not wrong, keys)
 
     def _keys(self, code: str) -> tuple[str, ...]:
         keys = dict.fromkeys(difference.key for difference in self.named if _code(difference) == code)

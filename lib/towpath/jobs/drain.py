@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check
 from towpath.jobs.broker import Broker, Consumer, Redis
 from towpath.jobs.rules import RULES, SAMPLES
 
@@ -36,8 +36,8 @@ class Drained:
         connected = f"{len(workers):,} connections after {self.waited:.0f} s" if workers else "none"
         held = f"{len(self.reserved):,}, {self.finished:,} finished meanwhile"
         return (
-            _check("JO301", self.address, connected, Verdict.FAIL if workers else Verdict.PASS, workers),
-            _check("JO302", self.address, held, Verdict.WARN if self.reserved else Verdict.PASS, self.reserved),
+            RULES["JO301"].check(self.address, "none", connected, not workers, workers[:SAMPLES]),
+            RULES["JO302"].check(self.address, "none", held, not self.reserved, self.reserved[:SAMPLES]),
         )
 
 
@@ -64,8 +64,3 @@ def drain(
         if not consumers or waited >= deadline:
             return Drained(broker.address, consumers, reserved, len(first - set(reserved)), waited)
         pause(min(PAUSE, deadline - waited))
-
-
-def _check(code: str, object: str, found: str, verdict: Verdict, keys: tuple[str, ...]) -> Check:
-    step = "" if verdict is Verdict.PASS else RULES[code].advice
-    return Check(code, "jobs", object, "none", found, verdict, step, keys[:SAMPLES])

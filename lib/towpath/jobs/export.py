@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from towpath.checks import Check, Decision, Finding, Progress, Severity, Verdict, decide, silent
+from towpath.checks import Check, Decision, Finding, Progress, Severity, decide, silent
 from towpath.jobs.broker import Broker, Redis
 from towpath.jobs.envelope import when
 from towpath.jobs.inventory import Inventory, Known, Seen, inventory, name_of, read
@@ -38,11 +38,9 @@ class Exported:
         """The export as rows of a phase's result."""
         manifest = self.manifest
         found = f"{manifest.jobs:,}: {manifest.sent:,} to send, {manifest.parked:,} parked, {manifest.done:,} done"
-        good = not self.missing
         expected = f"{manifest.jobs + len(self.missing):,}"
-        verdict, step = (Verdict.PASS, "") if good else (Verdict.FAIL, RULES["JO303"].advice)
-        where = self.inventory.address
-        return (Check("JO303", "jobs", where, expected, found, verdict, step, self.missing[:SAMPLES]),)
+        keys = self.missing[:SAMPLES]
+        return (RULES["JO303"].check(self.inventory.address, expected, found, not self.missing, keys),)
 
 
 def export(

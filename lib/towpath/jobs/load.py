@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from towpath.checks import Check, Progress, Verdict, silent
+from towpath.checks import Check, Progress, silent
 from towpath.jobs.envelope import item
 from towpath.jobs.manifest import Entry, Manifest
 from towpath.jobs.push import Push
@@ -33,9 +33,7 @@ class Loaded:
         """The load as rows of a phase's result."""
         done = self.sent + self.skipped
         found = f"{done:,} ({self.sent:,} sent in {self.requests:,} requests, {self.skipped:,} accepted before)"
-        good = done == self.jobs
-        verdict, step = (Verdict.PASS, "") if good else (Verdict.FAIL, RULES["JO304"].advice)
-        return (Check("JO304", "jobs", self.worker, f"{self.jobs:,}", found, verdict, step),)
+        return (RULES["JO304"].check(self.worker, f"{self.jobs:,}", found, done == self.jobs),)
 
 
 def load(

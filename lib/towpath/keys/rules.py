@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from towpath.checks import Check, Decision, Finding, Rule, Severity, Verdict
+from towpath.checks import Check, Decision, Finding, Rule, Severity
 from towpath.findings import Findings as Collected
 
 KEY_BYTES = 512
@@ -181,13 +181,9 @@ def decisions(findings: Sequence[Finding], rules: Sequence[KeyRule]) -> tuple[De
     )
 
 
-def check(
-    code: str, object: str, expected: object, found: object, good: bool, keys: Sequence[str] = (), *, warn: bool = False
-) -> Check:
+def check(code: str, object: str, expected: str, found: str, good: bool, keys: Sequence[str] = ()) -> Check:
     """One row of a phase's result about a rule above."""
-    verdict = Verdict.PASS if good else Verdict.WARN if warn else Verdict.FAIL
-    step = "" if good else RULES[code].advice
-    return Check(code, "keys", object, str(expected), str(found), verdict, step, tuple(keys)[:SAMPLES])
+    return RULES[code].check(object, expected, found, good, keys[:SAMPLES])
 
 
 def name_problem(name: bytes) -> str:
