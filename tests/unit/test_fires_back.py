@@ -228,5 +228,8 @@ def test_a_new_side_that_answers_otherwise() -> Iterable[str]:
     enough: Any = SimpleNamespace(word=Word.ENOUGH)
     sampler: Any = SimpleNamespace(take=lambda: Sampled(20, ("GET /a 200 and 500",) * 3))
     assert not climbing._samples(crossing, 10, sampler, enough).holds
-    assert Sampled(20, ("GET /a 200 and 404",) * 2).holds
+    nothing: Any = SimpleNamespace(take=lambda: Sampled(0, (), "The corpus holds no request that only reads."))
+    unasked = on_the_way()
+    assert climbing._samples(unasked, 10, nothing, enough).line == nothing.take().why
+    assert vars(unasked)["checks"] == []  # what nobody asked is no pass
     return not_passed(vars(crossing)["checks"])

@@ -3,6 +3,7 @@
 answers    one request, one side, its answer as a tree
 paths      places in a tree, and patterns of them
 diff       where two trees differ, and what of it is noise
+shape      whether answers are of one shape, whatever they say
 forms      the rules of mapping.yaml for what may differ
 naming     what each side calls a request
 replay     the corpus sent: old, new, old; route by route
