@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check
 from towpath.fitting.fitted import CAPTURE
 from towpath.fitting.losses import opened
 from towpath.fitting.rules import RULES, SAMPLES
@@ -47,6 +47,5 @@ def _column(db: apsw.Connection, table: GeneratedTable, name: str, key: tuple[st
         columns, keys = ", ".join([*others, quoted(name)]), ()
         found = f"(SELECT {columns} FROM {captured} EXCEPT SELECT {columns} FROM {shaped})"
     count = int(db.execute(f"SELECT count(*) FROM {found}").get)
-    verdict, step = (Verdict.FAIL, RULES["FT404"].advice) if count else (Verdict.PASS, "")
     told = f"{count:,} rows with other values" if count else "in every row"
-    yield Check("FT404", "tables", f"{table.source}.{name}", "what PostgreSQL computed", told, verdict, step, keys)
+    yield RULES["FT404"].check(f"{table.source}.{name}", "what PostgreSQL computed", told, not count, keys)

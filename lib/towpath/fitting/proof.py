@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import apsw
 import psycopg
 
-from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Comparison, Difference, Progress, silent
 from towpath.fitting.fitted import Fitted, FittedTable
 from towpath.fitting.losses import last_values
 from towpath.fitting.pages import PageDigests, Row, Stream, border, cells
@@ -210,8 +210,7 @@ def _reported(rows: Iterator[Row], report: Progress) -> Iterator[Row]:
 
 
 def _absent(name: str) -> Check:
-    step = RULES["FT402"].advice
-    return Check("FT402", "tables", name, "in the manifest", "it was not exported", Verdict.FAIL, step)
+    return RULES["FT402"].check(name, "in the manifest", "it was not exported", False)
 
 
 def _check(result: _Result) -> Check:
@@ -224,8 +223,7 @@ def _check(result: _Result) -> Check:
     found = ", ".join(words) or f"equal: {len(entry.pages)} pages, {result.rows:,} rows"
     expected = f"all {entry.rows * len(entry.columns):,} cells are PostgreSQL's own"
     keys = tuple(dict.fromkeys(d.key for d in result.differences if d.key))[:SAMPLES]
-    verdict, step = (Verdict.PASS, "") if good else (Verdict.FAIL, RULES["FT402"].advice)
-    return Check("FT402", "tables", entry.name, expected, found, verdict, step, keys)
+    return RULES["FT402"].check(entry.name, expected, found, good, keys)
 
 
 def _sequence(table: FittedTable, result: _Result, manifest: Manifest) -> Iterator[Check]:
@@ -233,6 +231,5 @@ def _sequence(table: FittedTable, result: _Result, manifest: Manifest) -> Iterat
         return
     wanted = max(last_values(table) or 0, result.last or 0)
     found = manifest.sequences.get(result.entry.name, 0)
-    verdict, step = (Verdict.PASS, "") if found == wanted else (Verdict.FAIL, RULES["FT403"].advice)
-    expected, name = f"the last number given out is {wanted:,}", result.entry.name
-    yield Check("FT403", "tables", name, expected, f"{found:,}", verdict, step)
+    expected = f"the last number given out is {wanted:,}"
+    yield RULES["FT403"].check(result.entry.name, expected, f"{found:,}", found == wanted)

@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 import orjson
 
-from towpath.checks import Check, Progress, Verdict, silent
+from towpath.checks import Check, Progress, silent
 from towpath.errors import BadInput, CannotFinish
 from towpath.fitting.adopt import adopted
 from towpath.fitting.fitted import CAPTURE, Fitted, FittedTable, Part
@@ -58,8 +58,7 @@ class Shaped:
     def _check(self, part: ShapedPart) -> Check:
         good = part.read == part.written + part.passed
         found = f"{part.read:,} read, {part.written:,} written, {part.passed:,} passed over by rows"
-        verdict, step = (Verdict.PASS, "") if good else (Verdict.FAIL, RULES["FT401"].advice)
-        return Check("FT401", "tables", f"{part.source} → {part.target}", "no row more or less", found, verdict, step)
+        return RULES["FT401"].check(f"{part.source} → {part.target}", "no row more or less", found, good)
 
 
 def shape(capture: Path, target: Schema, fitted: Fitted, path: Path, report: Progress = silent) -> Shaped:

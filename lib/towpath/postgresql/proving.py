@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check
 from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.generated import Generated
+from towpath.postgresql.rules import RULES
 from towpath.tables.dialect import Sandbox
 
 
@@ -38,5 +39,4 @@ def _failing(generated: Generated) -> Iterator[tuple[str, str]]:
 
 
 def _check(code: str, name: str, expected: str, found: str, good: bool) -> Check:
-    step = "" if good else "open an issue with the declaration of this object"
-    return Check(code, "tables", name, expected, found, Verdict.PASS if good else Verdict.FAIL, step)
+    return RULES[code].check(name, expected, found, good, step="open an issue with the declaration of this object")

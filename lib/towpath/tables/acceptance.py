@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import apsw
 
-from towpath.checks import Check, Rule, Severity, Verdict
+from towpath.checks import Check, Rule, Severity
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.errors import D1Error
 from towpath.errors import BadInput
@@ -49,9 +49,7 @@ RULES: dict[str, Rule] = {code: Rule(code, "tables", title, Severity.REFUSE, adv
 
 def check(code: str, object: str, expected: object, found: object, ok: bool, keys: Sequence[str] = ()) -> Check:
     """One check of a rule above."""
-    step = "" if ok else RULES[code].advice
-    verdict = Verdict.PASS if ok else Verdict.FAIL
-    return Check(code, "tables", object, str(expected), str(found), verdict, step, tuple(keys))
+    return RULES[code].check(object, expected, found, ok, keys)
 
 
 def exported(exporter: Exporter, manifest: Manifest) -> list[Check]:

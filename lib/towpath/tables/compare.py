@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import apsw
 
-from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Comparison, Difference, Progress, silent
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.errors import D1Error
 from towpath.tables import canonical, opened
+from towpath.tables.acceptance import RULES
 from towpath.tables.manifest import Manifest, Page, TableEntry
 from towpath.tables.relation import Relation
 from towpath.tables.schema import quoted
@@ -160,27 +161,13 @@ def _cells_digest(d1: D1, relation: Relation, page: Page) -> str:
 
 def _checks(result: TableResult) -> Iterator[Check]:
     entry = result.entry
-    yield Check(
-        code="TB411",
-        surface="tables",
-        object=entry.name,
-        expected=f"{entry.rows} rows",
-        found=f"{result.count} rows",
-        verdict=Verdict.PASS if result.count == entry.rows else Verdict.FAIL,
-        next="" if result.count == entry.rows else "see TB412 for the rows that are missing or too many",
-    )
+    same = result.count == entry.rows
+    yield RULES["TB411"].check(entry.name, f"{entry.rows} rows", f"{result.count} rows", same)
     equal = not result.kinds and not result.unexplained
     cells = entry.rows * len(entry.columns)
-    yield Check(
-        code="TB412",
-        surface="tables",
-        object=entry.name,
-        expected=f"all {cells} cells equal",
-        found=_summary(result),
-        verdict=Verdict.PASS if equal else Verdict.FAIL,
-        next="" if equal else "look at the differences by key and column; repair the target or import again",
-        keys=tuple(dict.fromkeys(d.key for d in result.differences))[:KEYS_SHOWN],
-    )
+    keys = tuple(dict.fromkeys(d.key for d in result.differences))[:KEYS_SHOWN]
+    step = "look at the differences by key and column; repair the target or import again"
+    yield RULES["TB412"].check(entry.name, f"all {cells} cells equal", _summary(result), equal, keys, step=step)
 
 
 def _summary(result: TableResult) -> str:

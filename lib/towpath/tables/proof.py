@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import apsw
 
-from towpath.checks import Check, Verdict
+from towpath.checks import Check
 from towpath.cloudflare.limits import PAID, Limits
 from towpath.tables.clauses import TableClauses, parse_table
 from towpath.tables.conversion import Conversion, TargetTable
 from towpath.tables.ddl import spoken, unmisquoted
 from towpath.tables.declared import shown, use
 from towpath.tables.dialect import COLLATIONS, SAME, Sandbox
+from towpath.tables.rules import RULES
 from towpath.tables.schema import Column, Schema, Table, quoted, reflect
 
 
@@ -52,8 +53,7 @@ def prove(conversion: Conversion, schema: Schema, limits: Limits = PAID) -> list
 
 
 def _check(code: str, name: str, expected: str, found: str, good: bool) -> Check:
-    step = "" if good else "open an issue with the declaration of this object"
-    return Check(code, "tables", name, expected, found, Verdict.PASS if good else Verdict.FAIL, step)
+    return RULES[code].check(name, expected, found, good, step="open an issue with the declaration of this object")
 
 
 def _statements(conversion: Conversion) -> list[tuple[str, str]]:
