@@ -122,7 +122,7 @@ class Voyage:
         todo, conflicts = self.timed("against source", against_source, made, exporter, now, written)
         if conflicts:
             raise RuntimeError("nobody wrote to the source")
-        last = target_sequences(self.d1, now.schema.sequences)
+        last = target_sequences(self.d1, now.schema)
         count = self.timed("carry back", carry_back, self.source, now, todo, last)
         after = self.timed("snapshot after", self.copy, "3")
         again = self.timed("look again", find_changes, made, exporter, after)

@@ -53,7 +53,7 @@ def back(state: Carried, folder: Path) -> None:
     now, _ = prepare(state.source, folder / "now", FILL)
     todo, conflicts = against_source(state.manifest, state.exporter, now, written)
     assert conflicts == []
-    carry_back(state.source, now, todo, target_sequences(state.d1, now.schema.sequences))
+    carry_back(state.source, now, todo, target_sequences(state.d1, now.schema))
     after, made = prepare(state.source, folder / "after", FILL)
     found = compare(state.d1, made, after.db, after.relations)
     assert found.equal, found.differences

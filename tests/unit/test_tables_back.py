@@ -53,7 +53,7 @@ def back(state: Carried, folder: Path, decisions: list[Decision]) -> int:
     written = find_written(state.d1, state.manifest, state.exporter)
     todo, conflicts = against_source(state.manifest, state.exporter, now, written)
     assert not conflicts
-    done = carry_back(state.source, now, todo, target_sequences(state.d1, now.schema.sequences))
+    done = carry_back(state.source, now, todo, target_sequences(state.d1, now.schema))
     after, made = prepare(state.source, folder / f"after-{done}", decisions)
     found = compare(state.d1, made, after.db, after.relations)
     assert found.equal, found.differences
@@ -95,6 +95,31 @@ def test_a_source_that_was_written_to_is_a_conflict(tmp_path: Path, d1: D1) -> N
     assert [(one.table, one.key, one.why) for one in found] == [
         ("person", "1", "the source was written to after the cutover")
     ]
+
+
+def test_a_source_that_is_written_to_between_look_and_carry_is_left_as_it_is(tmp_path: Path, d1: D1) -> None:
+    state = moved(tmp_path, d1, EMPTIED)
+    d1.batch(["UPDATE person SET name = 'there' WHERE id = 1"])
+    with closing(apsw.Connection(str(state.source))) as watching:
+        since = watching.pragma("data_version")
+        now = snapshot(state, tmp_path / "now", EMPTIED)
+        todo, _ = against_source(state.manifest, state.exporter, now, find_written(d1, state.manifest, state.exporter))
+        with closing(apsw.Connection(str(state.source))) as writer:
+            writer.execute("UPDATE person SET name = 'mine' WHERE id = 1")
+        with pytest.raises(CannotFinish, match=r"s\.sqlite: somebody wrote to the source meanwhile") as told:
+            carry_back(state.source, now, todo, {}, unwritten=lambda: watching.pragma("data_version") == since)
+    assert told.value.code == "CU201"
+    assert rows(state, "SELECT name FROM person WHERE id = 1") == [("mine",)]
+
+
+@pytest.mark.parametrize(("left", "count"), [("WHERE id = 3", 2), ("", 0)])
+def test_a_table_that_was_empty_goes_on_after_the_last_id_of_the_target(
+    tmp_path: Path, d1: D1, left: str, count: int
+) -> None:
+    state = moved(tmp_path, d1, EMPTIED, SCHEMA + "CREATE TABLE note (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT);")
+    d1.batch(["INSERT INTO note (n) VALUES ('a'), ('b'), ('c')", f"DELETE FROM note {left}"])
+    assert back(state, tmp_path, EMPTIED) == count
+    assert rows(state, "SELECT seq FROM sqlite_sequence WHERE name = 'note'") == [(3,)]
 
 
 def test_a_row_keeps_its_rowid(tmp_path: Path, d1: D1) -> None:

@@ -8,7 +8,7 @@ A transaction that is cut leaves the file as it was, and the same call does it a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -24,11 +24,12 @@ from towpath.tables.export import Exporter
 from towpath.tables.keys import key_expression
 from towpath.tables.load import sequence_statements
 from towpath.tables.relation import ROWID_NAMES, Relation
-from towpath.tables.schema import quoted
+from towpath.tables.schema import Schema, quoted
 from towpath.tables.statements import by_key
 from towpath.tables.virtual import after_statements
 
 BUSY_MILLISECONDS = 5_000
+WRITER = "find the writer that ignores the switch, then run the phase again"
 Value = None | int | float | str | bytes
 
 
@@ -38,11 +39,14 @@ def carry_back(
     written: Mapping[str, TableChanges],
     sequences: Mapping[str, int],
     report: Progress = silent,
+    *,
+    unwritten: Callable[[], bool] | None = None,
 ) -> int:
     """Write the rows of `written` into the source; `report` counts rows.  Returns how many there were.
 
-    `now` is a snapshot of the source as it is; `sequences` are the target's.  Raises CannotFinish, the file as it was,
-    when somebody else holds it, the disk is full, or a row does not fit.
+    `now` is a snapshot of the source as it is; `sequences` are the target's.  `unwritten` is asked once nobody else can
+    write: whether the source is still what `now` says.  Raises CannotFinish, the file as it was, when it is not, when
+    somebody else holds it, the disk is full, or a row does not fit.
     """
     changed = [change for change in written.values() if change.count]
     with closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
@@ -50,6 +54,9 @@ def carry_back(
         db.execute("PRAGMA foreign_keys = off")
         try:
             db.execute("BEGIN IMMEDIATE")
+            if unwritten is not None and not unwritten():
+                what, step = "somebody wrote to the source meanwhile; nothing was written", WRITER
+                raise CannotFinish(what, object=source.name, next=step, code="CU201")
             _write(db, now, changed, sequences, report)
             db.execute("COMMIT")
         except apsw.Error as error:
@@ -62,9 +69,9 @@ def carry_back(
     return sum(change.count for change in changed)
 
 
-def target_sequences(d1: D1, manifest_sequences: Iterable[str]) -> dict[str, int]:
-    """The last id given out on the target, for each table with AUTOINCREMENT."""
-    if not (wanted := set(manifest_sequences)):
+def target_sequences(d1: D1, schema: Schema) -> dict[str, int]:
+    """The last id given out on the target, for each table with AUTOINCREMENT: also one that was empty when it left."""
+    if not (wanted := {table.name for table in schema.tables if table.autoincrement}):
         return {}
     rows = d1.query("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence").rows
     return {str(name): int(seq) for name, seq in rows if name in wanted}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from towpath.checks import Progress
@@ -25,18 +26,22 @@ class FileBack:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
+        self._since: tuple[int, ...] = ()
 
     def find(self, state: State, report: Progress) -> Found:
         """What was written on the target, and what stands in its way; `report` counts rows."""
         there = find_written(self.bench.d1, state.manifest, state.exporter, report)
+        self._since = self.bench.origin.version()
         before = self._snapshot(BEFORE, closed_cleanly=self.bench.params.source_closed_cleanly)
         rows, conflicts = against_source(state.manifest, state.exporter, before, there)
         return Found(before, rows, tuple(conflicts))
 
     def carry(self, found: Found, report: Progress) -> int:
         """Write the rows into the file, in one transaction; `report` counts rows."""
-        last = target_sequences(self.bench.d1, found.before.schema.sequences)
-        return carry_back(self.bench.run.source("source_database"), found.before, found.rows, last, report)
+        last = target_sequences(self.bench.d1, found.before.schema)
+        source, origin = self.bench.run.source("source_database"), self.bench.origin
+        asked = partial(origin.unwritten, self._since)
+        return carry_back(source, found.before, found.rows, last, report, unwritten=asked)
 
     def look_again(self, state: State) -> Now:
         """The file as it is after `carry`, with what proves each page of it."""

@@ -211,8 +211,9 @@ class FileOrigin:
         commits = int(self.connection.pragma("data_version"))
         if self.connection.filename and Path(self.connection.filename).resolve() == self.path.resolve():
             return (commits,)
-        files = [file for file in (self.path, self.path.with_name(self.path.name + "-wal")) if file.exists()]
-        return (commits, *(number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)))
+        files = [file.stat() for file in (self.path, self.path.with_name(self.path.name + "-wal")) if file.exists()]
+        # an empty -wal is made by whoever opens the file, and says nothing
+        return (commits, *(number for file in files if file.st_size for number in (file.st_size, file.st_mtime_ns)))
 
     def unwritten(self, since: tuple[int, ...]) -> bool:
         """Whether nobody wrote since."""

@@ -76,7 +76,7 @@ class ServerBack:
         """Write the rows into the database, in one transaction; `report` counts rows."""
         turned = self.origin.fit.turning.tables
         todo = [(turned[name], one) for name, one in found.rows.items() if name in turned and not turned[name].refused]
-        last = target_sequences(self.bench.d1, found.before.schema.sequences)
+        last = target_sequences(self.bench.d1, found.before.schema)
         with closing(writing(self.origin.name, self.bench.run.secret("source_password"))) as connection:
             return carry_back(connection, self.origin.catalog, todo, last, report)
 
