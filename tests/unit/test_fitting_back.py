@@ -152,6 +152,41 @@ def test_what_cannot_go_back_is_named_before_anything_is_written(trip: ReturnTri
     assert all(why in one.why for one in found), found
 
 
+MOMENTS: dict[tuple[str, str], str] = {  # what the source holds then; "": it is refused
+    ("a", "2024-01-01 10:00"): "2024-01-01 10:00:00+00",
+    ("a", "2024-01-01T10:00:00.5+02:00"): "2024-01-01 08:00:00.5+00",
+    ("a", "infinity"): "infinity",
+    ("b", "2024-01-01T10:00:00.000Z"): "2024-01-01 10:00:00",
+    ("c", "2024-01-01 00:00"): "2024-01-01",
+    ("a", "2024-01-01T10:00:00.1234567Z"): "",
+    ("a", "now"): "",
+    ("a", "J2451187"): "",
+    ("a", "2024-01-01 10:00:00 Europe/Berlin"): "",
+    ("b", "tomorrow"): "",
+    ("b", "2024-01-01T10:00:00+02:00"): "",
+    ("b", "2024-01-01T10:00:00 PST"): "",
+    ("c", "2024-01-01T00:00:00+05:00"): "",
+    ("c", "Jan 2 2024"): "",
+}
+
+
+def test_moments_in_other_words_are_iso_8601_and_no_zone_is_dropped(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    source = "CREATE TABLE m (id int PRIMARY KEY, a timestamptz, b timestamp, c date);"
+    source += f"INSERT INTO m SELECT * FROM generate_series(1, {len(MOMENTS)});"
+    target = "CREATE TABLE m (id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT);"
+    rules = Fit((rule("public.m", "m", {name: name for name in ("id", "a", "b", "c")}),))
+    trip = ReturnTrip.begin(postgresql_server, postgresql_url, tmp_path / "trip", source, target, rules)
+    trip.write(*(f"UPDATE m SET {column} = '{text}' WHERE id = {n}" for n, (column, text) in enumerate(MOMENTS, 1)))
+    refused = {int(bytes.fromhex(one.key)) for one in trip.look()["m"].no_value}
+    assert refused == {n for n, held in enumerate(MOMENTS.values(), 1) if not held}
+    trip.write(*(f"UPDATE m SET a = NULL, b = NULL, c = NULL WHERE id = {n}" for n in refused))
+    trip.back()
+    held = dict(trip.ask("SELECT id, coalesce(a::text, b::text, c::text) FROM m WHERE num_nonnulls(a, b, c) > 0"))
+    assert held == {n: text for n, text in enumerate(MOMENTS.values(), 1) if text}
+
+
 def test_a_cell_that_does_not_follow_leaves_the_source_as_it_was(trip: ReturnTrip) -> None:
     trip.write(f"UPDATE people SET handle = 'another', mail = 'm' WHERE id = '{FIRST}'")
     with pytest.raises(CannotFinish, match="otherwise than the target has them: 1 of handle; nothing was") as told:

@@ -36,17 +36,27 @@ _SECONDS = "'epoch'::timestamptz + ({v} / {f}) * interval '1 second'"
 _REST = " + mod({v}, {f}) * ({m} * interval '1 microsecond')"
 
 
+# What PostgreSQL reads as a moment is more than one: "now", "tomorrow", a day of Julius Caesar's calendar.
+_DAY, _TIME = "[0-9]{4,6}-[0-9]{2}-[0-9]{2}", "[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
+_UTC, _ZONE = "Z|[+-]00(:?00)?", "Z|[+-][0-9]{2}(:?[0-9]{2})?"
+
+
 def _both(type: str) -> str:
     return f"({{p}})::{type} = ({{v}})::{type}"
+
+
+def _moment_in(zone: str, type: str) -> str:
+    """Equal moments, both of them in ISO 8601; a type without zone would drop any but UTC without a word."""
+    return f"CASE WHEN {{v}} ~ '^{_DAY}({_TIME} ?({zone})?)?$' THEN {_both(type)} ELSE FALSE END"
 
 
 _SAME = {
     source.UUID: _both("uuid"),
     source.JSONB: _both("jsonb"),
     **dict.fromkeys(ARRAYS, _both("jsonb")),
-    source.TIMESTAMPTZ: _both("timestamptz"),
-    source.TIMESTAMP: _both("timestamp"),
-    source.DATE: _both("timestamp"),
+    source.TIMESTAMPTZ: _moment_in(_ZONE, "timestamptz"),
+    source.TIMESTAMP: _moment_in(_UTC, "timestamp"),
+    source.DATE: _moment_in(_UTC, "timestamp"),
     source.NUMERIC: _both("numeric"),
     source.INTERVAL: "(({p})::interval)::text = (({v})::interval)::text",
     source.INET: _both("inet"),
