@@ -70,7 +70,14 @@ def start_postgresql(folder: Path, *, port: int | None = None, ends_with_us: boo
             ready = _Ready(folder / "data" / "postmaster.pid")
             record = servers.launch(
                 servers.Start(
-                    "postgres", command, folder, chosen, ready, signal.SIGINT, user=_user(), ends_with_us=ends_with_us
+                    "postgres",
+                    command,
+                    folder,
+                    chosen,
+                    ready,
+                    signal.SIGINT,
+                    user=not_root(),
+                    ends_with_us=ends_with_us,
                 )
             )
         else:
@@ -106,7 +113,8 @@ class _Ready:
         return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
-def _user() -> str | None:
+def not_root() -> str | None:
+    """The user as whom a server runs; None where it is ourselves."""
     return NOT_ROOT if os.geteuid() == 0 else None
 
 
@@ -119,7 +127,7 @@ def _prepare(folder: Path, programs: Path) -> str:
         return servers.password(folder, make=False)
     password = servers.password(folder, make=True)
     data.mkdir(mode=0o700, exist_ok=True)
-    if user := _user():
+    if user := not_root():
         os.chown(data, pwd.getpwnam(user).pw_uid, -1)
     locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8", "--encoding=UTF8"]
     access = ["--auth-local=reject", "--auth-host=scram-sha-256"]
@@ -140,7 +148,7 @@ def _prepare(folder: Path, programs: Path) -> str:
 
 
 def _run(folder: Path, command: list[str | Path], stdin: str = "") -> None:
-    owner = {"user": user, "extra_groups": []} if (user := _user()) else {}
+    owner = {"user": user, "extra_groups": []} if (user := not_root()) else {}
     with tempfile.TemporaryFile() as said:
         done = subprocess.run(
             command,

@@ -19,7 +19,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -184,10 +184,8 @@ def launch(start: Start, deadline: float = DEADLINE) -> Record:
 
 def stop(folder: Path, name: str, how: signal.Signals, record: Record | None) -> None:
     """End the server and what it left behind; the caller holds the folder's lock."""
-    if record is not None and (watcher := _watchers.pop(record.pid, None)) is not None:
-        watcher.kill()
-        watcher.communicate()
     if record is not None:
+        _unwatch(record.pid)
         with contextlib.suppress(psutil.NoSuchProcess):
             server = psutil.Process(record.pid)
             if processes.alive(record.pid, record.created):
@@ -218,10 +216,26 @@ def said(log: Path) -> str:
         return ""
 
 
+@contextlib.contextmanager
+def ending_with_us(pid: int, how: signal.Signals) -> Iterator[None]:
+    """Within the block a process of ours ends when this one dies, in whatever way."""
+    _watch(pid, how)
+    try:
+        yield
+    finally:
+        _unwatch(pid)
+
+
 def _watch(pid: int, how: signal.Signals) -> None:
     """Let a small shell end the server when this process dies, in whatever way."""
     command = ["/bin/sh", "-c", WATCHER, "sh", how.name.removeprefix("SIG"), str(pid)]
     _watchers[pid] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _unwatch(pid: int) -> None:
+    if (watcher := _watchers.pop(pid, None)) is not None:
+        watcher.kill()
+        watcher.communicate()
 
 
 def _wait(start: Start, child: subprocess.Popen[bytes], log: Path, deadline: float) -> None:

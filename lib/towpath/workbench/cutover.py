@@ -170,9 +170,7 @@ def rows(
         step = f"{refused[0].next or 'see the checks'}; the source is still frozen"
         raise CannotFinish(what, object=bench.run.phase, next=step, code=refused[0].code)
     loading.load(bench.d1, base.folder, base.manifest)  # sends only what an earlier attempt left out
-    source = bench.origin.recorded()
-    again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
-    made = write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
+    made = write(bench, base, final, found)
     bench.run.artefact(final.folder)
     loaded = loading.load(bench.d1, final.folder, made, report)
     for check in received(bench.d1, made):
@@ -180,6 +178,13 @@ def rows(
     bench.run.number("rows", made.rows, "rows")
     bench.forget_state()
     return Sent(made, loaded)
+
+
+def write(bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges]) -> Manifest:
+    """Write the delta down beside the last snapshot, ready to be sent to what holds `base`."""
+    source = bench.origin.recorded()
+    again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
+    return write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
 
 
 @going_on.once

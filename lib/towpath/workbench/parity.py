@@ -28,7 +28,8 @@ from towpath.postgresql.connection import connect
 from towpath.routes import corpus, filling
 from towpath.routes.corpus import Recorded
 from towpath.workbench.asked import MUST_ASK, lacking
-from towpath.workbench.pair import Pair, pair, reason_against
+from towpath.workbench.copied import Pair
+from towpath.workbench.pair import pair, reason_against
 from towpath.workbench.workbench import Workbench
 
 NOT_ASKED = ("PA106",)
@@ -65,7 +66,8 @@ class Parity:
         """Who was asked, in words."""
         params = self.bench.params
         themselves = f"{params.source_url} and {params.worker_url}, reading only"
-        return themselves if self.against else "copies of both sides, made from the snapshot of this run"
+        made = "the servers as they are now" if params.source_is_server else "the snapshot of this run"
+        return themselves if self.against else f"copies of both sides, made from {made}"
 
     @property
     def noise(self) -> tuple[Difference, ...]:
