@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.listening import Handler, listening
 
 from towpath.cloudflare import D1, Client, CloudflareError, D1Error
 from towpath.cloudflare.budget import Budget
@@ -50,11 +49,9 @@ class FakeApi:
 def api() -> Iterator[FakeApi]:
     fake = FakeApi()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Answering(Handler):
         def answer(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            content = self.sent()
             fake.requests.append((self.command, self.path, dict(self.headers), content))
             answer = fake.next()
             if answer == CUT:
@@ -70,17 +67,9 @@ def api() -> Iterator[FakeApi]:
 
         do_GET = do_POST = answer  # noqa: N815
 
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.address = f"http://127.0.0.1:{server.server_address[1]}"
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(Answering) as port:
+        fake.address = f"http://127.0.0.1:{port}"
+        yield fake
 
 
 @pytest.fixture

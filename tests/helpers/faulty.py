@@ -12,10 +12,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from random import Random
 from urllib.parse import urlsplit
+
+from helpers.listening import Handler, listening
 
 PASS = "pass"
 LOST = "carried out, answer lost"
@@ -47,32 +48,19 @@ def now_and_then(share: float, seed: int) -> Decide:
 
 
 class FaultyLine:
-    """A proxy on a free port; `api` is the address to use instead of the runtime's."""
+    """What happened; `api` is the address to use instead of the runtime's."""
 
     def __init__(self, api: str, decide: Decide) -> None:
+        self.api = ""
         self.behind, self.decide = urlsplit(api), decide
         self.happened: Counter[str] = Counter()
         self.under_way = self.most_at_once = 0
         self._attempts: Counter[bytes] = Counter()
         self._lock = threading.Lock()
-        line = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer in one piece: two would wait for each other's acknowledgement
-
-            def do_POST(self) -> None:
-                line._one(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
-
-            do_GET = do_PUT = do_POST  # noqa: N815 names of http.server
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.api = f"http://127.0.0.1:{self._server.server_address[1]}{self.behind.path}"
-
-    def _one(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+    def meet(self, handler: Handler) -> None:
+        """Decide about a request, and let it happen."""
+        body = handler.sent()
         with self._lock:
             what = self.decide(body, self._attempts[body])
             self._attempts[body] += 1
@@ -85,7 +73,7 @@ class FaultyLine:
             with self._lock:
                 self.under_way -= 1
 
-    def _happen(self, handler: BaseHTTPRequestHandler, body: bytes, what: str) -> None:
+    def _happen(self, handler: Handler, body: bytes, what: str) -> None:
         if what == RESET:
             handler.close_connection = True
         elif what == LIMITED:
@@ -105,7 +93,7 @@ class FaultyLine:
                 if what == CUT:
                     self._answer(handler, status, content[: len(content) // 2], length=len(content))
 
-    def _carry_out(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    def _carry_out(self, handler: Handler, body: bytes) -> tuple[int, bytes]:
         upstream = http.client.HTTPConnection(str(self.behind.hostname), self.behind.port, timeout=60)
         try:
             headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -115,7 +103,7 @@ class FaultyLine:
         finally:
             upstream.close()
 
-    def _answer(self, handler: BaseHTTPRequestHandler, status: int, content: bytes, length: int | None = None) -> None:
+    def _answer(self, handler: Handler, status: int, content: bytes, length: int | None = None) -> None:
         handler.send_response_only(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(content) if length is None else length))
@@ -131,13 +119,15 @@ def said(code: int, message: str) -> bytes:
 
 @contextmanager
 def faulty_line(api: str, decide: Decide) -> Iterator[FaultyLine]:
-    """A bad line for the length of a `with` block."""
+    """A bad line on a free port for the length of a `with` block."""
     line = FaultyLine(api, decide)
-    thread = threading.Thread(target=line._server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+
+    class Passing(Handler):
+        def _meet(self) -> None:
+            line.meet(self)
+
+        do_GET = do_POST = do_PUT = _meet  # noqa: N815 names of http.server
+
+    with listening(Passing) as port:
+        line.api = f"http://127.0.0.1:{port}{line.behind.path}"
         yield line
-    finally:
-        line._server.shutdown()
-        thread.join()
-        line._server.server_close()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from helpers.listening import Handler, listening
 
 ZONE = "0123456789abcdef0123456789abcdef"
 TOKEN = "stand-in-token"
@@ -68,9 +68,9 @@ class StandIn:
                 raise ValueError("a CNAME stands alone")
 
 
-def _handler(zone: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+def _handler(zone: StandIn) -> type[Handler]:
+    class Answering(Handler):
+        def _list(self) -> None:
             parts = urllib.parse.urlsplit(self.path)
             query = dict(urllib.parse.parse_qsl(parts.query))
             if self._stranger() or parts.path != f"/zones/{ZONE}/dns_records":
@@ -80,8 +80,8 @@ def _handler(zone: StandIn) -> type[BaseHTTPRequestHandler]:
             info = {"page": page, "per_page": size, "total_pages": -(-len(found) // size)}
             self._send(200, {"result": found[(page - 1) * size : page * size], "result_info": info})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        def _change(self) -> None:
+            body = json.loads(self.sent())
             if self.path == "/notices":
                 zone.notices.append(body)
                 self._send(201, {})
@@ -96,6 +96,8 @@ def _handler(zone: StandIn) -> type[BaseHTTPRequestHandler]:
                 self._send(200, {"result": {"id": ZONE}})
             else:
                 self._send(403, {}, "not allowed on this plan")
+
+        do_GET, do_POST = _list, _change  # noqa: N815
 
         def _stranger(self) -> bool:
             if self.headers.get("Authorization") == f"Bearer {TOKEN}":
@@ -114,24 +116,13 @@ def _handler(zone: StandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    return Handler
+    return Answering
 
 
 @contextmanager
 def names_stand_in() -> Iterator[StandIn]:
     """The stand-in on a free port."""
     zone = StandIn()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(zone))
-    server.daemon_threads = True
-    zone.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with listening(_handler(zone)) as port:
+        zone.url = f"http://127.0.0.1:{port}"
         yield zone
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,7 +7,6 @@ kept either before the runtime sees it or after the runtime has carried it out, 
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import subprocess
 import threading
@@ -15,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
+
+from helpers.listening import Handler, listening
 
 When = Literal["before", "after"]
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}  # between neighbours only (RFC 9110 §7.6.1)
@@ -51,44 +51,28 @@ class Stop:
 
 
 class Passage:
-    """The server; `port` stays the same while the runtime behind it may change."""
+    """The server; its `port` stays the same while the runtime behind it may change."""
 
     def __init__(self) -> None:
+        self.port = 0
         self.behind = 0  # the runtime's port
         self.seen: list[Request] = []
         self._stop: Stop | None = None
         self._lock = threading.Lock()
+
+    @contextmanager
+    def open(self) -> Iterator[Passage]:
+        """Serve for the length of a `with` block."""
         passage = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                with contextlib.suppress(ConnectionError, TimeoutError):
-                    super().handle_one_request()
-
-            def log_message(self, *_: object) -> None: ...
-
+        class Passing(Handler):
             def _pass(self) -> None:
                 passage._one(self)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass  # noqa: N815
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-
-    @contextmanager
-    def open(self) -> Iterator[Passage]:
-        """Serve for the length of a `with` block."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with listening(Passing) as self.port:
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
     @contextmanager
     def stop(self, fits: Callable[[Request], bool], nth: int, when: When) -> Iterator[Stop]:
@@ -112,8 +96,8 @@ class Passage:
             stop.nth -= 1
             return stop if stop.nth == 0 else None
 
-    def _one(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+    def _one(self, handler: Handler) -> None:
+        body = handler.sent()
         stop = self._meets(Request(handler.command, handler.path, body))
         if stop is not None and stop.when == "before":
             self._keep(stop, handler)
@@ -143,7 +127,7 @@ class Passage:
         if handler.command != "HEAD":
             handler.wfile.write(content)
 
-    def _keep(self, stop: Stop, handler: BaseHTTPRequestHandler) -> None:
+    def _keep(self, stop: Stop, handler: Handler) -> None:
         stop.reached.set()
         stop.over.wait()
         handler.close_connection = True

@@ -13,13 +13,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 
+from helpers.listening import Handler, listening
 from towpath.cloudflare import D1
 from towpath.cloudflare.kv import KV
 from towpath.local import Runtime, State, read_gateway, start
@@ -91,10 +91,8 @@ class Sides:
         return httpx.Client(base_url=self.runtime.gateway_url, trust_env=False, timeout=60.0, **options)
 
 
-def _handler(old: Old) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(old: Old) -> type[Handler]:
+    class Answering(Handler):
         def _answer(self) -> None:
             old.asked.append(f"{self.command} {self.path}")
             if self.path == "/drop":
@@ -137,8 +135,8 @@ def _handler(old: Old) -> type[BaseHTTPRequestHandler]:
                     self.rfile.readline()
                     old.arrived.set()
                 self.rfile.readline()
-            elif length := int(self.headers.get("Content-Length", "0")):
-                yield self.rfile.read(length)
+            else:
+                yield self.sent()
 
         def _slow(self) -> None:
             self.send_response(200)
@@ -161,27 +159,16 @@ def _handler(old: Old) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    return Handler
+    return Answering
 
 
 @contextmanager
 def old_side() -> Iterator[Old]:
     """The old application on a free port."""
     old = Old("")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(old))
-    server.daemon_threads = True
-    old.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with listening(_handler(old)) as port:
+        old.url = f"http://127.0.0.1:{port}"
         yield old
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager
