@@ -14,8 +14,8 @@ from towpath.secrets import REFERENCE
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 SHORT = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+HEX32 = re.compile(r"^[0-9a-f]{32}$")
 _DSN = re.compile(r"(?i)\bpassword\s*=")  # libpq's other way to write an address
-_HEX32 = re.compile(r"^[0-9a-f]{32}$")
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudflare.com/r2/buckets/create-buckets
 
 Environment = Literal["local", "rehearsal", "staging", "production"]
@@ -89,7 +89,7 @@ class Ends(BaseModel):
     @field_validator("cloudflare_account")
     @classmethod
     def _account(cls, value: str) -> str:
-        return value and matching(_HEX32, value)
+        return value and matching(HEX32, value)
 
     @field_validator(
         "source_password",

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from towpath.errors import WrongUse
 from towpath.plan.addresses import is_loopback, matching
 from towpath.plan.document import Document, Refused, read_yaml
-from towpath.plan.ends import NAME, UNSIGNED
+from towpath.plan.ends import HEX32, NAME, UNSIGNED
 from towpath.plan.problems import PlanRefused, Problem, from_document, from_validation, inline_secrets, refuse
 from towpath.plan.root import inside, project_root
 from towpath.plan.traffic_keys import TrafficKeys
@@ -44,7 +44,7 @@ IDS = (  # long and random, and no secrets
 )
 APPROVALS = ("approved_plan", "approved_target", "run_id")
 RUN_ID = re.compile(r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
-_HEX32, _HEX64 = re.compile(r"^[0-9a-f]{32}$"), re.compile(r"^[0-9a-f]{64}$")
+_HEX64 = re.compile(r"^[0-9a-f]{64}$")
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 
 
@@ -74,8 +74,8 @@ class Params(TrafficKeys):
                 "cloudflare_account": not self.cloudflare_account,
                 "cloudflare_token": not self.cloudflare_token,
                 "d1_database_id": not _UUID.match(self.d1_database_id),
-                "kv_namespace_id": bool(self.source_cache) and not _HEX32.match(self.kv_namespace_id),
-                "gateway_namespace_id": self.moves_traffic and not _HEX32.match(self.gateway_namespace_id),
+                "kv_namespace_id": bool(self.source_cache) and not HEX32.match(self.kv_namespace_id),
+                "gateway_namespace_id": self.moves_traffic and not HEX32.match(self.gateway_namespace_id),
                 "gateway_database_id": self.moves_traffic and not _UUID.match(self.gateway_database_id),
             }
             for key in (key for key, is_wrong in wrong.items() if is_wrong):
