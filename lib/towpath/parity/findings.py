@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from towpath.checks import Check, Finding, Severity, Verdict
+from towpath.checks import Check, Finding
 from towpath.parity.diff import Change
 from towpath.parity.forms import Rule, unused
 from towpath.parity.load import Load
@@ -64,8 +64,8 @@ def answered(routes: Sequence[Route], corpus: str = "") -> Check:
     requests = sum(len(route.requests) for route in routes)
     ok = bool(requests) and any(counts[outcome] for outcome in (Outcome.SAME, Outcome.NOISE, Outcome.DIFFERS))
     said = f"{requests} requests of {len(routes)} routes: {found}{corpus and f'; {corpus}'}"
-    verdict, step = (Verdict.PASS, "") if ok else (Verdict.FAIL, "make a corpus whose requests can be sent")
-    return Check("PA101", "parity", "all routes", "each named below, or the same", said, verdict, step)
+    step = "make a corpus whose requests can be sent"
+    return RULES["PA101"].check("all routes", "each named below, or the same", said, ok, step=step)
 
 
 def of_load(load: Load, *, p95: float, errors: float, target_p95: float, target_errors: float) -> list[Check]:
@@ -74,17 +74,13 @@ def of_load(load: Load, *, p95: float, errors: float, target_p95: float, target_
 
 
 def _held(code: str, load: Load, p95: float, errors: float) -> Check:
-    rule, total = RULES[code], load.total
+    total = load.total
     ok = total.p95 <= p95 and total.errors_percent <= errors
-    bad = Verdict.FAIL if rule.severity is Severity.REFUSE else Verdict.WARN
-    slow = sorted(load.routes, key=lambda one: (-one.errors, -one.p95))[:NAMED]
-    return Check(
-        code,
-        rule.surface,
+    slow = () if ok else sorted(load.routes, key=lambda one: (-one.errors, -one.p95))[:NAMED]
+    return RULES[code].check(
         f"{load.users} users for {load.seconds} s",
         f"p95 ≤ {p95:g} ms, errors ≤ {errors:g} %",
         f"{total.requests:,} requests: p95 {total.p95:g} ms, errors {total.errors_percent:.2g} %",
-        Verdict.PASS if ok else bad,
-        "" if ok else rule.advice,
-        () if ok else tuple(f"{one.route}: p95 {one.p95:g} ms, {one.errors} errors" for one in slow),
+        ok,
+        (f"{one.route}: p95 {one.p95:g} ms, {one.errors} errors" for one in slow),
     )

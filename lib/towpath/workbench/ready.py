@@ -18,7 +18,7 @@ import psutil
 from redis import RedisError
 
 from towpath import keys, objects
-from towpath.checks import Check, Rule, Severity, Verdict
+from towpath.checks import Check, Rule, Severity
 from towpath.errors import TowpathError
 from towpath.workbench.workbench import Workbench
 
@@ -177,13 +177,12 @@ def look(bench: Workbench, codes: tuple[str, ...]) -> list[Check]:
 
 
 def _asked(bench: Workbench, condition: Condition) -> Check:
-    step = condition.advice
+    step = ""
     try:
         met, found = condition.ask(bench)
     except TowpathError as error:
         met, found, step = False, f"{error.object}: {error.what}".removeprefix(": "), error.next
     except (OSError, httpx.HTTPError, RedisError) as error:
         met, found = False, f"{type(error).__name__}: {error}"
-    verdict = Verdict.PASS if met else (Verdict.FAIL if condition.must else Verdict.WARN)
     expected = "must hold" if condition.must else "should hold"
-    return Check(condition.code, "ready", condition.title, expected, found, verdict, "" if met else step)
+    return RULES[condition.code].check(condition.title, expected, found, met, step=step)
