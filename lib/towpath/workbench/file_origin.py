@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from towpath.checks import Check, Comparison, Progress, Verdict
+from towpath.checks import Check, Comparison, Progress
 from towpath.fitting.fitted import Fitted
 from towpath.tables import rules as table_rules
-from towpath.tables.acceptance import leaving_orphans, schema_unchanged
+from towpath.tables.acceptance import check, leaving_orphans, schema_unchanged
 from towpath.tables.conversion import Account, Conversion
 from towpath.tables.convert import convert
 from towpath.tables.export import Exporter
@@ -110,11 +110,9 @@ class FileOrigin:
     def look(self, report: Progress) -> list[Check]:
         """Read every page; a damaged one fails the phase.  `report` counts tables."""
         problems = check_integrity(self.connection, report)
-        step = "repair or restore the source first; nothing was written"
         found = "; ".join(problems[:5]) or "every page is sound"
-        verdict, step = (Verdict.FAIL, step) if problems else (Verdict.PASS, "")
         self._remember()
-        return [Check("TB100", "tables", "source", "every page is sound", found, verdict, step)]
+        return [check("TB100", "source", "every page is sound", found, not problems)]
 
     def _remember(self) -> None:
         kept = {"digest": schema_digest(self.schema), "tables": len(self.schema.moving)}
