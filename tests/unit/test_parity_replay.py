@@ -168,9 +168,56 @@ def test_noise_hides_no_other_sort_of_value_and_no_other_place(ask: Ask, new: An
     assert len(one.differences) == 1
 
 
+TIMES = ("2026-11-20 08:15:00.1", "2026-11-20 08:15:00.2")
+NAMES = ("6f1f1c4e-0d3c-4f0e-9d52-7a1b2c3d4e5f", "00000000-0000-4000-8000-000000000001")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcome"),
+    [
+        (TIMES, "2026-11-20 08:15:00", Outcome.NOISE),
+        (TIMES, "2026-11-20T08:15:00", Outcome.DIFFERS),
+        (TIMES, "2026-11-20 08:15:00Z", Outcome.DIFFERS),
+        (TIMES, "soon", Outcome.DIFFERS),
+        ([f"{time}+00:00" for time in TIMES], "2026-11-20 08:15:00+01:00", Outcome.NOISE),
+        (NAMES, "11111111-1111-4111-8111-111111111111", Outcome.NOISE),
+        (NAMES, "1" * 32, Outcome.DIFFERS),
+        ([name.replace("-", "") for name in NAMES], "1" * 32, Outcome.NOISE),
+        ([1, 2], 3.5, Outcome.DIFFERS),
+        ([1.5, 2.5], 3, Outcome.NOISE),
+        (["a", None], "2026-11-20", Outcome.NOISE),
+    ],
+)
+def test_noise_is_of_the_same_sort(ask: Ask, old: Any, new: Any, outcome: Outcome) -> None:
+    answers = iter(old)
+    [one] = ask(lambda *_: as_json({"a": next(answers)}), always(as_json({"a": new})))
+    assert one.outcome is outcome
+
+
+def test_an_old_side_that_answers_now_so_now_so_is_no_example(ask: Ask) -> None:
+    statuses = itertools.cycle((200, 404))
+    [one] = ask(lambda *_: as_json(1, next(statuses)), always(as_json(1, 500)))
+    assert (one.outcome, one.why) == (Outcome.NOT_EXERCISED, "the old side answers 200 and 404")
+
+
+def test_numbers_beyond_every_double_are_not_all_the_same(ask: Ask) -> None:
+    for old, new in ((b"1e400", b"1e500"), (b"-1e400", b"1e400"), (b"1" * 5000, b"2" * 5000)):
+        [one] = ask(always((200, JSON, old)), always((200, JSON, new)))
+        assert one.outcome is Outcome.DIFFERS
+
+
+def test_what_no_file_can_hold_is_told_all_the_same(ask: Ask) -> None:
+    old, new = ((200, JSON, json.dumps(text).encode()) for text in ("\ud800", "\udfff"))
+    [one] = ask(always(old), always(new))
+    [told] = telling.differences([one])
+    assert (told.expected.encode(), told.found.encode()) == (b'"\\ud800"', b'"\\udfff"')
+
+
 @pytest.mark.parametrize(
     ("path", "form", "old", "new"),
     [
+        ("$[*]", "ignored", [1, 2], [1]),
+        ("$[1]", "ignored", [1, 2], [1]),
         ("$.a", "ignored", {"a": 1}, {"a": "x"}),
         ("$.a", "ignored", {"a": 1}, {}),
         ("$[*].a", "ignored", [{"a": 1}], [{"a": 2}]),
@@ -316,6 +363,14 @@ def test_what_nobody_shall_read_is_shown_as_a_digest(ask: Ask) -> None:
     assert "sha256:" in told
     assert not any(word in told for word in ("eve@", "p1", "p2"))
     assert told.count("ada@") == 1, "under a name that is not sensitive it is shown"
+
+
+def test_what_lies_below_a_secret_is_one(ask: Ask) -> None:
+    old, new = ({"token": {"raw": f"r{n}"}, "jwt": f"j{n}", "session": {"minutes": n}} for n in (1, 2))
+    [one] = ask(always(as_json(old)), always(as_json(new)))
+    told = {d.column: d.found for d in telling.differences([one])}
+    assert told["$.session.minutes"] == "2"
+    assert not any("2" in found for found in told.values() if not found.startswith('"sha256:') and found != "2")
 
 
 # -- rows

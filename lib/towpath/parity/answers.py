@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -95,7 +96,7 @@ def _body(answer: Answer) -> Any:
     if not _JSON.match(answer.headers.get("content-type", "")):
         return answer.body
     try:
-        return json.loads(answer.body, object_pairs_hook=_once, parse_constant=_no_constant)
+        return json.loads(answer.body, object_pairs_hook=_once, parse_float=_float, parse_constant=_no_constant)
     except (ValueError, RecursionError):  # not JSON after all: its bytes say what it is
         return answer.body
 
@@ -104,6 +105,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
+    return found
+
+
+def _float(text: str) -> float:
+    found = float(text)
+    if math.isinf(found):
+        raise ValueError("a number beyond every double")
     return found
 
 

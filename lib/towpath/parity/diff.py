@@ -6,12 +6,15 @@ count, the order of a list does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from towpath.parity.paths import MISSING, Missing, Path, at
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:([ T])\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 Same = Callable[[Path, Any, Any], bool]
 
 
@@ -57,6 +60,21 @@ def kind(value: Any) -> str:
     return names[type(value)]
 
 
+def sort(value: Any) -> str:
+    """What sort of value it is, more closely: times and ids by how they are written, numbers with a point or none."""
+    if isinstance(value, str):
+        if found := _TIME.fullmatch(value):
+            return f"time{found[1] or ''}{(found[2] or '')[:1].replace('-', '+')}"
+        return f"id{found[1]}" if (found := _UUID.fullmatch(value)) else "text"
+    return "integer" if type(value) is int else kind(value)
+
+
+def _is_of(value: Any, sorts: set[str]) -> bool:
+    """Whether a value is of one of these sorts; a text may be any, and some languages write 1.0 as 1."""
+    found = sort(value)
+    return found in sorts or (isinstance(value, str) and "text" in sorts) or (found == "integer" and "number" in sorts)
+
+
 def without_noise(first: Any, second: Any, new: Any, equal: Same = same) -> tuple[list[Change], list[Change]]:
     """(differences, noise): how `new` differs from `first`, and how `first` and `second` differ.
 
@@ -64,10 +82,10 @@ def without_noise(first: Any, second: Any, new: Any, equal: Same = same) -> tupl
     only if the new side has there what one of the two others has: a time for a time, not nothing for a time.
     """
     noise = list(changes(first, second, equal))
-    kinds = {one.path: {kind(one.before), kind(one.after)} for one in noise}
+    sorts = {one.path: {sort(one.before), sort(one.after)} for one in noise}
 
     def is_noise(path: Path) -> bool:
         heads = (path[:length] for length in range(len(path) + 1))
-        return any(kind(at(new, head)) in kinds[head] for head in heads if head in kinds)
+        return any(_is_of(at(new, head), sorts[head]) for head in heads if head in sorts)
 
     return [one for one in changes(first, new, equal) if not is_noise(one.path)], noise

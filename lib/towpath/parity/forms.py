@@ -27,7 +27,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from towpath.errors import WrongUse
 from towpath.parity.diff import same
-from towpath.parity.paths import Path, Pattern, at
+from towpath.parity.paths import MISSING, Path, Pattern, at, plain
 
 IGNORED, ANY_ORDER, SECONDS, NUMBER, ADDRESS = "ignored", "any order", "seconds", "number", "address"
 ORDER = (IGNORED, SECONDS, ADDRESS, NUMBER, ANY_ORDER)  # a list is ordered last, by what the others left
@@ -60,7 +60,7 @@ class Rule:
     @property
     def name(self) -> str:
         """The rule in a line."""
-        more = f" {self.amount:g}" if self.amount not in (0, 1) else ""
+        more = f" {self.amount:g}" if self.amount != (1 if self.form == SECONDS else 0) else ""
         return f"{self.route} {self.pattern.text} {self.form}{more}"
 
     def applies(self, route: str) -> bool:
@@ -107,13 +107,13 @@ def _put(tree: Any, place: Path, rule: Rule) -> None:
         if isinstance(holder, dict):
             del holder[last]
         else:
-            holder[last] = None  # the others keep their numbers
+            holder[last] = MISSING  # the others keep their numbers
     elif rule.form != NUMBER:
         holder[last] = _CHANGE[rule.form](holder[last], rule.amount)
 
 
 def _any_order(value: Any, _: float) -> Any:
-    return sorted(value, key=_text) if isinstance(value, list) else value
+    return sorted((one for one in value if one is not MISSING), key=_text) if isinstance(value, list) else value
 
 
 def _seconds(value: Any, amount: float) -> Any:
@@ -144,7 +144,7 @@ _CHANGE: dict[str, Callable[[Any, float], Any]] = {ANY_ORDER: _any_order, SECOND
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=lambda one: one.hex())
+    return json.dumps(value, sort_keys=True, default=plain)
 
 
 def _is_number(value: Any) -> bool:

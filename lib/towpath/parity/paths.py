@@ -114,6 +114,11 @@ def at(tree: Any, path: Path) -> Any:
     return tree
 
 
+def plain(value: Any) -> str:
+    """What stands in a tree and is no JSON, as a text: the default of json.dumps."""
+    return value.hex() if isinstance(value, bytes) else repr(value)
+
+
 def shown(path: Path) -> str:
     """A place as people write it."""
     root, *rest = path or ("",)

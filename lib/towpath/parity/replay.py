@@ -168,6 +168,6 @@ def _no_example(recorded: Recorded, old: tuple[Answer, Answer]) -> str:
     statuses = " and ".join(dict.fromkeys(str(answer.status) for answer in old))
     if recorded.expects and any(answer.status != recorded.expects for answer in old):
         return f"the old side answers {statuses}, and {recorded.expects} is expected"
-    if not recorded.expects and any(answer.status >= 500 for answer in old):
+    if old[0].status != old[1].status or (not recorded.expects and any(answer.status >= 500 for answer in old)):
         return f"the old side answers {statuses}"
     return ""

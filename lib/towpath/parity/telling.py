@@ -11,12 +11,13 @@ from typing import Any
 
 from towpath.checks import Difference
 from towpath.parity.diff import Change
-from towpath.parity.paths import BODY, HEADERS, MISSING, ROWS, Path, shown
+from towpath.parity.paths import BODY, HEADERS, MISSING, ROWS, Path, plain, shown
 from towpath.parity.replay import Exercised
+from towpath.routes.scrub import ROOT
 from towpath.sensitive import NOTHING, Sensitive, digest
 
 LONGEST = 160  # characters of a value
-_ALWAYS = re.compile(r"passw|token|secret|api_?key|authorization|cookie|session", re.IGNORECASE)
+_ALWAYS = re.compile(rf"{ROOT.pattern}|authorization|cookie|session|csrf|otp", re.IGNORECASE)
 
 
 def differences(
@@ -32,7 +33,7 @@ def told(one: Exercised, change: Change, sensitive: Sensitive = NOTHING) -> Diff
     """One difference of a request: the old side's value is what is expected."""
     sort = "missing" if change.after is MISSING else "extra" if change.before is MISSING else "changed"
     request = f"{one.recorded.method} {one.recorded.path}"
-    where = shown(change.path)
+    where = _written(shown(change.path))
     if isinstance(change.before, bytes) and isinstance(change.after, bytes):
         where = f"{where} from byte {_first(change.before, change.after)} on"
     values = (_text(value, change.path, sensitive) for value in (change.before, change.after))
@@ -50,13 +51,18 @@ def _text(value: Any, path: Path, sensitive: Sensitive) -> str:
         return "(nothing)"
     if isinstance(value, bytes):
         return f"{len(value):,} bytes, sha256 {hashlib.sha256(value).hexdigest()[:16]}"
-    text = json.dumps(_veiled(value, path, sensitive), ensure_ascii=False, default=bytes.hex)
+    text = _written(json.dumps(_veiled(value, path, sensitive), ensure_ascii=False, default=plain))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _written(text: str) -> str:
+    """A text as a file can hold it: JSON may name halves of characters that are none alone."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _veiled(value: Any, path: Path, sensitive: Sensitive) -> Any:
     if path and is_hidden(path, sensitive) and value is not None:
-        return digest(json.dumps(value, ensure_ascii=False, sort_keys=True, default=bytes.hex).encode())
+        return digest(_written(json.dumps(value, ensure_ascii=False, sort_keys=True, default=plain)).encode())
     if isinstance(value, dict):
         return {name: _veiled(held, (*path, name), sensitive) for name, held in value.items()}
     if isinstance(value, list):
@@ -71,5 +77,7 @@ def is_hidden(path: Path, sensitive: Sensitive) -> bool:
         return sensitive.holds(str(path[1]), last) or bool(_ALWAYS.search(last))
     if path[0] not in (BODY, HEADERS) or len(path) < 2:
         return False
+    above = [step for step in path[1:] if isinstance(step, str)]
     columns = (pattern.rpartition(".")[2].lower() for pattern in sensitive.patterns)
-    return bool(_ALWAYS.search(last)) or any(fnmatch.fnmatchcase(last.lower(), column) for column in columns)
+    named = _ALWAYS.search(last) or any(ROOT.search(step) for step in above)
+    return bool(named) or any(fnmatch.fnmatchcase(last.lower(), column) for column in columns)
