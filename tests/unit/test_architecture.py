@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signing": {"errors", "secrets"},
     "cloudflare": {"errors", "secrets"},
     "tables": {"checks", "errors", "sensitive", "cloudflare"},
+    "percentiles": set(),
     "findings": {"checks"},
     "streams": {"errors"},
     "objects": {"checks", "errors", "findings", "streams"},
@@ -33,9 +34,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {*WORDS, "cloudflare", "findings", "streams"},
     "postgresql": {*WORDS, "sensitive", "tables.dialect"},
     "fitting": {"checks", "errors", "sensitive", "cloudflare.limits", "tables", "postgresql"},
-    "traffic": {"checks", "errors", "cloudflare"},
+    "traffic": {"checks", "errors", "cloudflare", "percentiles"},
     "routes": {*WORDS, "findings", "streams"},
-    "parity": {*WORDS, "sensitive", "routes"},
+    "parity": {*WORDS, "percentiles", "sensitive", "routes"},
     "plan": {
         *WORDS,
         "tables.rules",
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "postgresql.rules",
         "routes.rules",
     },
-    "show": WORDS,
+    "show": {*WORDS, "percentiles"},
     "runs": {*WORDS, "signing", "plan", "show.markup"},
     "local": {"errors", "secrets", "cloudflare"},
     "workbench": {

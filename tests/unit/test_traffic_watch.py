@@ -11,7 +11,7 @@ from towpath.checks import Verdict, worst
 from towpath.cloudflare import D1
 from towpath.cloudflare.client import Client
 from towpath.traffic import requests
-from towpath.traffic.requests import TABLE, percentile, sample, window
+from towpath.traffic.requests import TABLE, sample, window
 from towpath.traffic.watch import Budget, Sample, Word, judge, watch
 
 BUDGET = Budget(error_rate=0.01, p95_ms=500, requests=100, bake=60, silence=30, patience=600)
@@ -155,22 +155,3 @@ def test_old_lines_are_forgotten(lines: D1) -> None:
     write(lines, *((at, "/a", "worker", 200, 1, 1, 0) for at in range(10)))
     assert requests.forget(lines, 4) >= 4
     assert window(lines, 0, 100).sides[0].requests == 6
-
-
-@pytest.mark.parametrize(
-    ("counts", "share", "expected"),
-    [
-        ({5: 1}, 0.5, 5),
-        ({1: 1, 2: 1}, 0.5, 1),
-        ({1: 1, 2: 1}, 0.51, 2),
-        ({1: 95, 9: 5}, 0.95, 1),
-        ({1: 94, 9: 6}, 0.95, 9),
-    ],
-)
-def test_percentiles_are_by_nearest_rank(counts: dict[int, int], share: float, expected: int) -> None:
-    assert percentile(counts, share) == expected
-
-
-def test_nothing_has_no_percentile() -> None:
-    with pytest.raises(ValueError, match="no value"):
-        percentile({}, 0.5)

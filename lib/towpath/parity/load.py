@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.errors import CannotFinish
-from towpath.parity.speed import percentile
+from towpath.percentiles import percentile
 from towpath.routes.corpus import Recorded
 
 CROWD = Path(__file__).with_name("crowd") / "locustfile.py"
@@ -142,7 +143,8 @@ def _numbers(path: Path) -> tuple[Loaded, tuple[Loaded, ...]]:
 
 
 def _loaded(route: str, requests: int, errors: int, times: Counter[float]) -> Loaded:
-    return Loaded(route, requests, errors, *(percentile(times, percent) for percent in (50, 95, 99)))
+    ranked = (percentile(times, percent) if times.total() else math.nan for percent in (50, 95, 99))
+    return Loaded(route, requests, errors, *ranked)
 
 
 def _no_numbers(what: str) -> CannotFinish:

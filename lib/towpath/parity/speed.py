@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from towpath.checks import Progress, silent
 from towpath.parity.replay import Standing
+from towpath.percentiles import percentile
 from towpath.routes.corpus import Recorded
 
 SAMPLES = 200  # at least so many answers of each side
@@ -25,17 +26,7 @@ class Times:
 
     def at(self, percent: float) -> float:
         """The percentile; NaN without any answer."""
-        return percentile(Counter(self.milliseconds), percent)
-
-
-def percentile(times: Counter[float], percent: float) -> float:
-    """By nearest rank, of times and how often each was seen; NaN for no time at all."""
-    rank = max(1, math.ceil(times.total() * percent / 100))
-    for time, count in sorted(times.items()):
-        rank -= count
-        if rank <= 0:
-            return time
-    return math.nan
+        return percentile(Counter(self.milliseconds), percent) if self.milliseconds else math.nan
 
 
 def rounds_for(requests: int, samples: int = SAMPLES) -> int:

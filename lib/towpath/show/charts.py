@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from towpath.percentiles import percentile
 from towpath.show.markup import Shown, amount, escaped
 from towpath.show.tables import table
 
@@ -69,10 +70,10 @@ def ecdf(title: str, alt: str, series: Sequence[tuple[str, Sequence[float]]], un
     axes.invert_yaxis()  # counted from below here
     rows: list[tuple[str | float, ...]] = []
     for (name, values), (colour, dashes) in zip(series, _LINES, strict=False):
-        ordered = sorted(values)
+        counts, ordered = Counter(values), sorted(values)
         shares = [100 * (rank + 1) / len(ordered) for rank in range(len(ordered))]
         axes.step(ordered, shares, where="post", color=colour, linestyle=dashes, linewidth=1.6, label=name)
-        rows.append((name, len(ordered), *(_rank(ordered, percent) for percent in (50, 95, 99))))
+        rows.append((name, len(ordered), *(_rank(counts, percent) for percent in (50, 95, 99))))
     axes.set_xscale("log")
     axes.set_ylim(0, 101)
     axes.set_ylabel("per cent")
@@ -83,9 +84,8 @@ def ecdf(title: str, alt: str, series: Sequence[tuple[str, Sequence[float]]], un
     return as_picture(figure, alt, table(rows, columns, title, numeric=columns[1:]))
 
 
-def _rank(ordered: Sequence[float], percent: int) -> str:
-    """A percentile by nearest rank, to a tenth."""
-    return f"{ordered[max(1, math.ceil(len(ordered) * percent / 100)) - 1]:,.1f}" if ordered else "none"
+def _rank(counts: Counter[float], percent: int) -> str:
+    return f"{percentile(counts, percent):,.1f}" if counts else "none"
 
 
 def usage_chart(title: str, alt: str, rows: Sequence[Allowance]) -> Shown:

@@ -6,12 +6,12 @@ rank, over the histogram that D1 counts.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from towpath.cloudflare.d1 import D1
+from towpath.percentiles import percentile
 from towpath.traffic.watch import Sample
 
 TABLE = "_towpath_requests"
@@ -99,16 +99,6 @@ def sample(d1: D1, since: int, now: int, *, revision: int, p95_ms: int) -> Sampl
     return Sample((now - since) / 1000, number, errors, slow, lost, (now - newest) / 1000)
 
 
-def percentile(counts: Mapping[int, int], share: float) -> int:
-    """The smallest value that at least `share` of all are not above; `counts` says how often each value stands."""
-    rank = max(1, math.ceil(share * sum(counts.values())))
-    for value in sorted(counts):
-        rank -= counts[value]
-        if rank <= 0:
-            return value
-    raise ValueError("no value")
-
-
 class _Histogram:
     def __init__(self) -> None:
         self.counts: dict[int, int] = defaultdict(int)
@@ -119,7 +109,7 @@ class _Histogram:
         self.errors += number * failed
 
     def group(self, side: str, route: str) -> Group:
-        p50, p95, p99 = (percentile(self.counts, share) for share in (0.50, 0.95, 0.99))
+        p50, p95, p99 = (percentile(self.counts, percent) for percent in (50, 95, 99))
         return Group(side, route, sum(self.counts.values()), self.errors, p50, p95, p99, max(self.counts))
 
 

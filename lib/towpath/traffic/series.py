@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from towpath.cloudflare.d1 import D1
-from towpath.traffic.requests import ERROR, TABLE, percentile
+from towpath.percentiles import percentile
+from towpath.traffic.requests import ERROR, TABLE
 
 POINTS = 240  # at most, in one series
 
@@ -36,6 +37,6 @@ def series(d1: D1, since: int, until: int) -> tuple[Point, ...]:
         errors[int(stretch), str(side)] += int(failed)
     seconds = length / 1000
     return tuple(
-        Point(stretch * seconds, side, sum(ms.values()) / seconds, errors[stretch, side], percentile(ms, 0.95))
+        Point(stretch * seconds, side, sum(ms.values()) / seconds, errors[stretch, side], percentile(ms, 95))
         for (stretch, side), ms in sorted(counts.items())
     )
