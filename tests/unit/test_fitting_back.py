@@ -265,6 +265,61 @@ def test_an_exchange_of_unique_values_is_refused_by_name(trip: ReturnTrip) -> No
         trip.carry(trip.look())
 
 
+TREE = """
+CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree (id), place int NOT NULL UNIQUE, word text UNIQUE);
+INSERT INTO tree VALUES (1, NULL, 1, 'a'), (2, 1, 2, 'b'), (3, 1, 3, 'c'), (4, 1, 4, 'd');
+"""
+ORDERS = {
+    "a row moves below a new one": (
+        "INSERT INTO tree VALUES (10, 1, 10, 'n')",
+        "UPDATE tree SET parent = 10 WHERE id = 3",
+    ),
+    "every place is passed on upwards": ("UPDATE tree SET place = -place - 1", "UPDATE tree SET place = -place"),
+    "every place is passed on downwards": ("UPDATE tree SET place = place - 1",),
+    "a chain of rows that changed in other cells": (
+        "UPDATE tree SET word = 'x', parent = NULL WHERE id = 4",
+        "UPDATE tree SET word = 'd' WHERE id = 3",
+        "UPDATE tree SET word = 'c', place = 9 WHERE id = 2",
+        "INSERT INTO tree VALUES (11, 4, 2, 'b')",
+    ),
+    "a new row has what a deleted one had, and a row moves below it": (
+        "DELETE FROM tree WHERE id = 4",
+        "INSERT INTO tree VALUES (12, 1, 4, 'd')",
+        "UPDATE tree SET parent = 12 WHERE id = 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("statements", ORDERS.values(), ids=ORDERS)
+def test_rows_are_written_in_an_order_that_the_constraints_let_pass(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path, statements: tuple[str, ...]
+) -> None:
+    target = "CREATE TABLE tree (id INTEGER PRIMARY KEY, parent INTEGER, place INTEGER UNIQUE, word TEXT UNIQUE);"
+    rules = Fit((rule("public.tree", "tree", {name: name for name in ("id", "parent", "place", "word")}),))
+    trip = ReturnTrip.begin(postgresql_server, postgresql_url, tmp_path / "trip", TREE, target, rules)
+    trip.write(*statements)
+    assert trip.back() > 0
+
+
+def test_a_cascade_that_would_take_rows_of_the_target_leaves_the_source_as_it_was(trip: ReturnTrip) -> None:
+    trip.write("PRAGMA foreign_keys = off", "DELETE FROM people WHERE name = 'p3'")
+    with pytest.raises(CannotFinish, match=r"1 rows of public\.orders would go beside ours; nothing was") as told:
+        trip.carry(trip.look())
+    assert told.value.code == "CU211"
+    assert trip.ask("SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM orders)") == [(5, 5)]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE people SET mail = 'mine'", "DELETE FROM people"])
+def test_a_source_that_is_written_to_between_look_and_carry_is_left_as_it_is(trip: ReturnTrip, statement: str) -> None:
+    trip.write("UPDATE people SET mail = 'theirs' WHERE name = 'p1'", "DELETE FROM people WHERE name = 'p2'")
+    looked = trip.look()
+    trip.run(f"{statement} WHERE name = 'p1'")
+    with pytest.raises(CannotFinish, match=r"wrote to rows of public\.people meanwhile: .*; nothing was") as told:
+        trip.carry(looked)
+    assert told.value.code == "CU201"
+    assert trip.ask("SELECT count(*) FROM people WHERE mail = 'theirs' OR name = 'p2'") == [(1,)]
+
+
 WRONG: dict[str, tuple[dict[str, BackRule], dict[str, str], str]] = {
     "a source column that is not there": ({"nobody": BackRule(keep=True)}, {}, "FT106"),
     "a target column that is not there": ({"seen": BackRule(target="nothing")}, {}, "FT106"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 from psycopg import errors
@@ -17,17 +18,13 @@ from psycopg import errors
 from towpath.checks import Progress, silent
 from towpath.errors import CannotFinish
 from towpath.fitting.language import BASE
-from towpath.fitting.multiset import delete_equal
-from towpath.fitting.staging import DELETED, INSERTED, UPDATED, Staged, stage
+from towpath.fitting.staging import DELETED, Staged, stage
 from towpath.fitting.turned import STAGED, Turned
+from towpath.fitting.writing import NOTHING, write
 from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.connection import told
 from towpath.postgresql.relations import literal, quoted
 from towpath.tables.changes import TableChanges
-
-NAMED = 5
-NOTHING = "nothing was written"
-DELETE_LAST, DELETE_FIRST = (False, True)
 
 
 def carry_back(
@@ -49,104 +46,77 @@ def carry_back(
         if tables:  # nobody writes between our look at a row and our commit
             connection.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE".encode())
         connection.execute(b"SET CONSTRAINTS ALL DEFERRED")
+        for turned, changes in changed:
+            _refuse_written(connection, turned, changes)
+        before = _counted(connection, todo) if changed else {}
         staged = [stage(connection, turned, changes) for turned, changes in changed]
-        _write(connection, staged, report)
+        write(connection, staged, report)
         for one in staged:
             _prove(connection, one)
+        _refuse_others(before, _counted(connection, todo) if changed else {}, changed)
         for turned, _ in todo:
             _set_sequences(connection, catalog, turned, sequences)
         connection.commit()
     return sum(changes.count for _, changes in changed)
 
 
-def _write(connection: psycopg.Connection, staged: Sequence[Staged], report: Progress) -> None:
-    """Parents first, deletes last; deletes first where a deleted row still holds what must be unique."""
-    for deletes_first in (DELETE_LAST, DELETE_FIRST):
-        try:
-            with connection.transaction():
-                if deletes_first:
-                    _delete(connection, staged)
-                for one in staged:
-                    _update(connection, one)
-                    _insert(connection, one)
-                if not deletes_first:
-                    _delete(connection, staged)
-            break
-        except (errors.UniqueViolation, errors.ExclusionViolation):
-            if deletes_first:
-                raise
-    for one in staged:
-        report(len(one.keys))
+def _refuse_written(connection: psycopg.Connection, turned: Turned, changes: TableChanges) -> None:
+    """Nobody may have written to a row since we looked at it: it is still what the last snapshot says."""
+    if not turned.key:
+        return  # equal rows are deleted by their content
+    was = {key: before for key, (before, _) in changes.updated.items()} | changes.deleted
+    before = stage(connection, turned, replace(changes, inserted={}, updated={}, deleted=was))
+    if told := _unlike(connection, before):
+        what = f"somebody wrote to rows of {turned.part.table.name} meanwhile: {', '.join(told)}; {NOTHING}"
+        step = "find the writer that ignores the switch, then run the phase again"
+        raise CannotFinish(what, object=turned.name, next=step, code="CU201")
 
 
-def _update(connection: psycopg.Connection, one: Staged) -> None:
-    turned, table = one.turned, one.turned.part.table
-    for number, cells in enumerate(one.groups):
-        fills = [fill for fill in turned.fills if fill.cell in cells]
-        if not fills:
-            continue  # only cells that follow from others: the proof asks them
-        values = ", ".join(f"{quoted(fill.column.name)} = {fill.sql}" for fill in fills)
-        which = f"{STAGED}.kind = '{UPDATED}' AND {STAGED}.g = {number}"
-        count = f"SELECT count(*) FROM {one.rows()} WHERE {which}"
-        sql = f"UPDATE {table.sql} AS {BASE} SET {values} FROM {one.rows()} WHERE {which} AND {_found(one)}"
-        _expect(connection, turned, sql, count)
+def _counted(connection: psycopg.Connection, todo: Sequence[tuple[Turned, TableChanges]]) -> dict[str, int]:
+    """How many rows each table has, by its source's name."""
+    tables = [turned.part.table for turned, _ in todo]
+    counts = ", ".join(f"(SELECT count(*) FROM {table.sql})" for table in tables)
+    row = connection.execute(f"SELECT {counts}".encode()).fetchone()
+    assert row is not None
+    return dict(zip((table.name for table in tables), map(int, row), strict=True))
 
 
-def _insert(connection: psycopg.Connection, one: Staged) -> None:
-    if not one.counts[INSERTED]:
-        return
-    fills, table = one.turned.fills, one.turned.part.table
-    which = f"WHERE {STAGED}.kind = '{INSERTED}'"
-    into = f"{table.sql.removeprefix('ONLY ')} ({', '.join(quoted(fill.column.name) for fill in fills)})"
-    values = ", ".join(fill.sql for fill in fills)
-    sql = f"INSERT INTO {into} OVERRIDING SYSTEM VALUE SELECT {values} FROM {one.rows()} {which} ORDER BY {STAGED}.n"
-    _expect(connection, one.turned, sql, f"SELECT count(*) FROM {one.rows()} {which}")
-
-
-def _delete(connection: psycopg.Connection, staged: Sequence[Staged]) -> None:
-    for one in reversed(staged):
-        if not one.counts[DELETED]:
-            continue
-        which = f"{STAGED}.kind = '{DELETED}'"
-        sql = f"DELETE FROM {one.turned.part.table.sql} AS {BASE} USING {one.rows()} WHERE {which} AND {_found(one)}"
-        if not one.turned.key:
-            sql = delete_equal(one)
-        _expect(connection, one.turned, sql, f"SELECT count(*) FROM {one.rows()} WHERE {which}")
-
-
-def _found(one: Staged) -> str:
-    return f"{one.same_row(BASE)} AND {one.turned.part.postgres_condition}"
-
-
-def _expect(connection: psycopg.Connection, turned: Turned, sql: str, count: str) -> None:
-    row = connection.execute(count.encode()).fetchone()
-    done = connection.execute(sql.encode()).rowcount
-    if row is None or done != row[0]:
-        what = f"{row[0] if row else 0:,} rows of the target are {done:,} rows here; {NOTHING}"
-        step = "look for a trigger or a rule of the source that changes other rows than it is told"
-        raise CannotFinish(what, object=turned.part.table.name, next=step, code="CU210")
+def _refuse_others(
+    before: Mapping[str, int], after: Mapping[str, int], changed: Sequence[tuple[Turned, TableChanges]]
+) -> None:
+    """No row but ours came or went: a cascade or a trigger of the source may reach rows that the target still has."""
+    ours = {turned.part.table.name: len(c.inserted) - len(c.deleted) for turned, c in changed}
+    for name, count in after.items():
+        if (other := count - before[name] - ours.get(name, 0)) != 0:
+            what = f"{abs(other):,} rows of {name} would {'come' if other > 0 else 'go'} beside ours; {NOTHING}"
+            step = "look at ON DELETE CASCADE and the triggers of the source: the target has these rows otherwise"
+            raise CannotFinish(what, object=name, next=step, code="CU211")
 
 
 def _prove(connection: psycopg.Connection, one: Staged) -> None:
     """Every row that is there now is the target's, through the fit; tables without a key are proved afterwards."""
+    if one.turned.key and (told := _unlike(connection, one, f" WHERE {STAGED}.kind <> '{DELETED}'")):
+        what = f"cells would come out otherwise than the target has them: {', '.join(told)}; {NOTHING}"
+        step = "look at the triggers of the source, and at back and follows in mapping.yaml"
+        raise CannotFinish(what, object=one.turned.name, next=step, code="CU211")
+
+
+def _unlike(connection: psycopg.Connection, one: Staged, which: str = "") -> list[str]:
+    """Staged rows that the source's own are not, through the fit: told by column, or by how many there are."""
     turned, cells = one.turned, one.turned.cells
-    if not turned.key:
-        return
     names = ", ".join(f"{BASE}.{quoted(fill.column.name)} AS k{number}" for number, fill in enumerate(turned.key))
     values = ", ".join(f"({cell.value.postgres})::{cell.type} AS p{cell.number}" for cell in cells)
     made = f"SELECT {names}, {values}{turned.part.postgres_from} WHERE {turned.part.postgres_condition}"
     on = " AND ".join(f"made.k{number} = {fill.sql}" for number, fill in enumerate(turned.key))
     unlike = ", ".join(f"count(*) FILTER (WHERE made.p{c.number} IS DISTINCT FROM {c.sql})" for c in cells)
-    sql = f"SELECT count(*), {unlike} FROM {one.rows()} JOIN ({made}) AS made ON {on}"
-    row = connection.execute(f"{sql} WHERE {STAGED}.kind <> '{DELETED}'".encode()).fetchone()
+    sql = f"SELECT count(*), {unlike} FROM {one.rows()} JOIN ({made}) AS made ON {on}{which}"
+    row = connection.execute(sql.encode()).fetchone()
+    wanted = connection.execute(f"SELECT count(*) FROM {one.rows()}{which}".encode()).fetchone()
     assert row is not None
-    told = [f"{count:,} of {cell.name}" for cell, count in zip(cells, row[1:], strict=True) if count]
-    if row[0] != (rows := one.counts[INSERTED] + one.counts[UPDATED]):
-        told = [f"{rows:,} rows are {row[0]:,}"]
-    if told:
-        what = f"cells would come out otherwise than the target has them: {', '.join(told)}; {NOTHING}"
-        step = "look at the triggers of the source, and at back and follows in mapping.yaml"
-        raise CannotFinish(what, object=turned.name, next=step, code="CU211")
+    assert wanted is not None
+    if row[0] != wanted[0]:
+        return [f"{wanted[0]:,} rows are {row[0]:,}"]
+    return [f"{count:,} of {cell.name}" for cell, count in zip(cells, row[1:], strict=True) if count]
 
 
 def _set_sequences(
