@@ -61,8 +61,21 @@ def test_a_score_is_the_shortest_text_of_its_double(number: float, text: str) ->
         ("zset", b'[["a"]]'),
         ("set", b"[1]"),
         ("stream", b'[["1-0"]]'),
+        ("list", b'"abc"'),  # what a loop goes through is not a list
+        ("list", b'{"a":1,"b":2}'),
+        ("set", b'"abc"'),
+        ("hash", b'["ab","cd"]'),
+        ("zset", b'{"a1":"x"}'),
+        ("zset", b'["a1"]'),
+        ("zset", b'[["a",true]]'),
+        ("stream", b"{}"),
     ],
 )
 def test_what_is_no_form_is_told(type: str, text: bytes) -> None:
     with pytest.raises(BadInput, match=r"docs/keys\.md"):
         decode(type, text)
+
+
+def test_a_byte_order_mark_before_json_says_nothing() -> None:
+    assert decode("list", b'\xef\xbb\xbf["a"]') == [b"a"]
+    assert decode("string", b"\xef\xbb\xbfa") == b"\xef\xbb\xbfa"

@@ -14,8 +14,9 @@ decimal text that gives the same double again, `inf` and `-inf` included.
 from __future__ import annotations
 
 import base64
+import codecs
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -64,7 +65,9 @@ def decode(type: str, value: bytes) -> Value:
     if type == "string":
         return value
     try:
-        return _FROM_JSON[type](orjson.loads(value))
+        return _FROM_JSON[type](
+            orjson.loads(value.removeprefix(codecs.BOM_UTF8))
+        )  # every reader of KV's texts drops it
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(
             f"the value is not the form of a {type}", object=type, next="see the forms in docs/keys.md"
@@ -82,7 +85,7 @@ def canonical(type: str, value: bytes) -> Encoded | None:
         return encode(type, plain)
     if type == "zset":
         plain = sorted(plain, key=lambda pair: (pair[1], pair[0]))
-    if problem := _impossible(type, plain, len(orjson.loads(value))):
+    if problem := _impossible(type, plain, len(orjson.loads(value.removeprefix(codecs.BOM_UTF8)))):
         raise BadInput(f"Redis cannot hold it: {problem}", object=type, next="correct the value in KV")
     return encode(type, plain) if plain else None
 
@@ -155,14 +158,27 @@ def _bytes(value: Any) -> bytes:
     return base64.b64decode(value[name], validate=True) if name == "base64" else _bytes(None)
 
 
-def _from_pairs(value: Sequence[Any]) -> list[Pair]:
-    return [(_bytes(field), _bytes(content)) for field, content in value]
+def _listed(value: Any) -> list[Any]:
+    """A text can be gone through like a list, and an object, too; neither is one."""
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value
+
+
+def _from_pairs(value: Any) -> list[Pair]:
+    return [(_bytes(field), _bytes(content)) for field, content in map(_listed, _listed(value))]
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("no number")
+    return float(value)
 
 
 _FROM_JSON: dict[str, Callable[[Any], Any]] = {
-    "hash": lambda value: dict(_from_pairs(list(value.items()) if isinstance(value, dict) else value)),
-    "list": lambda value: [_bytes(member) for member in value],
-    "set": lambda value: {_bytes(member) for member in value},
-    "zset": lambda value: [(_bytes(member), float(number)) for member, number in value],
-    "stream": lambda value: [(id.encode(), _from_pairs(fields)) for id, fields in value],
+    "hash": lambda value: dict(_from_pairs([*map(list, value.items())] if isinstance(value, dict) else value)),
+    "list": lambda value: [_bytes(member) for member in _listed(value)],
+    "set": lambda value: {_bytes(member) for member in _listed(value)},
+    "zset": lambda value: [(_bytes(member), _number(number)) for member, number in map(_listed, _listed(value))],
+    "stream": lambda value: [(id.encode(), _from_pairs(fields)) for id, fields in map(_listed, _listed(value))],
 }
