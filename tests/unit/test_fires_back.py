@@ -218,7 +218,7 @@ def test_traffic_that_was_taken_back() -> Iterable[str]:
 def test_writes_that_were_refused_for_too_long() -> Iterable[str]:
     checks: list[Check] = []
     bench: Any = SimpleNamespace(run=SimpleNamespace(add=checks.extend, number=lambda *_: None))
-    crossing: Any = SimpleNamespace(seconds_since={"freeze": 300.1}.get, refused_seconds=300.1)
+    crossing: Any = SimpleNamespace(refused_seconds=300.1)
     climbing._report_refused(bench, crossing)
     return not_passed(checks)
 

@@ -16,6 +16,7 @@ from helpers.names_stand_in import TOKEN, ZONE, StandIn, names_stand_in
 from towpath.checks import Check
 from towpath.errors import WrongUse
 from towpath.secrets import Secret
+from towpath.traffic import notices
 from towpath.workbench import names
 from towpath.workbench.crossing import Crossing
 
@@ -138,3 +139,12 @@ def test_a_notice_that_nobody_takes(bench: Any, stand_in: StandIn, tmp_path: Pat
     crossing.aborted = "stopped for this test"
     crossing.at_its_end()
     return not_passed(bench.run.checks)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "https://exa mple.org\x00/", "status.example.org", "http://127.0.0.1:1/"]
+)
+def test_a_page_that_cannot_be_told_stops_nothing_and_its_address_is_not_said(url: str) -> None:
+    why = notices.tell(url, notices.Notice("Toys move", *notices.OVER["freeze"]))
+    assert why
+    assert url not in why

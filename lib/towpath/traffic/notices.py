@@ -24,11 +24,12 @@ class Notice:
     body: str
 
 
-# The steps that users feel, with what they are told; see steps.py.
+# What users feel, with what they are told: steps of steps.py, and the end of a ramp that went wrong.
 OVER = {
     "freeze": ("in_progress", "Writing is switched off for a few minutes; reading works."),
     "open new": ("in_progress", "Writing works again."),
     "all new seen": ("completed", "The move has come to its end."),
+    "ABORT": ("investigating", "We went back to the old system. Reading works, writing is switched off."),
 }
 BACK = {
     "all old": ("investigating", "We go back to the old system. Reading works, writing is switched off."),
@@ -40,6 +41,6 @@ def tell(url: str, notice: Notice) -> str:
     """Deliver a notice; "" when it was taken, else why it was not."""
     try:
         answer = httpx.post(url, json={"incident": asdict(notice)}, timeout=SECONDS, trust_env=not loopback(url))
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # the last two: it is no address
         return type(error).__name__
     return "" if answer.is_success else f"HTTP {answer.status_code}"

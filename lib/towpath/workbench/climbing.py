@@ -26,6 +26,7 @@ class Stage:
 
     percent: int
     began: int
+    revision: int  # of the setting that was watched
     outcome: Outcome
     samples: Sampled  # both sides asked the same, once the watch had seen enough
 
@@ -66,12 +67,12 @@ def _climb(bench: Workbench, crossing: Crossing, stages: list[Stage], chart: _Ch
         if crossing.is_past(f"split {percent} seen"):
             continue  # an attempt that was cut had come further
         crossing.to(f"split {percent} seen")
-        if not stages and bench.done_before is None:
+        if not stages:
             _report_refused(bench, crossing)
         stages.append(_stage(bench, crossing, percent, chart, sampler))
         outcome = stages[-1].outcome
         bench.run.add(outcome.checks(f"split {percent}"))
-        crossing.watched = (crossing.holds.revision, outcome.word is Word.ENOUGH)
+        crossing.watched = (stages[-1].revision, outcome.word is Word.ENOUGH)
         if outcome.word is not Word.ENOUGH:
             crossing.abort(f"{percent} %: {outcome.word}: {outcome.why}")
             break
@@ -116,7 +117,7 @@ def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart, sa
         outcome = Outcome(Word.NO_DATA, "TR104", f"the lines cannot be counted: {error.line}", tuple(samples))
     bench.run.number(f"split_{percent}_requests", outcome.samples[-1].requests, "requests")
     bench.run.number(f"split_{percent}_errors", outcome.samples[-1].errors, "requests")
-    return Stage(percent, began, outcome, _samples(crossing, percent, sampler, outcome))
+    return Stage(percent, began, revision, outcome, _samples(crossing, percent, sampler, outcome))
 
 
 def _samples(crossing: Crossing, percent: int, sampler: Sampler, outcome: Outcome) -> Sampled:
@@ -134,7 +135,9 @@ def _samples(crossing: Crossing, percent: int, sampler: Sampler, outcome: Outcom
 
 
 def _report_refused(bench: Workbench, crossing: Crossing) -> None:
-    seconds = crossing.seconds_since("freeze")
+    seconds = crossing.refused_seconds
+    if seconds is None:
+        return  # an attempt that was cut has said it
     bench.run.number("writes_refused_seconds", round(seconds, 3), "s")
     expected, found = f"under {REFUSED_SECONDS} s", f"{seconds:.1f} s from the freeze until the new side took writes"
     bench.run.add([RULES["TR108"].check("writes", expected, found, seconds <= REFUSED_SECONDS)])

@@ -5,6 +5,7 @@ Where the params name no gateway nothing is moved, and every step says so.  A dr
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
@@ -46,7 +47,7 @@ class Crossing:
         # what only the phase itself can know: asked each time, because the world goes on
         self.knows: dict[str, Callable[[], bool]] = dict.fromkeys(("old quiet", "equal", "carried back"), lambda: False)
         self.watched: tuple[int, bool] = (0, False)  # the revision that was watched, and whether it was enough
-        self.aborted = ""
+        self.aborted = self._frozen_at = ""
         self.does: dict[str, Callable[[], str]] = {**self._gateway_steps(), **self._fence_steps()}
         self.walk = Walk(table[: last + 1], self.facts, self._fresh, self.does, self._tell)
         self._live, self._seen = show.Live(), 0
@@ -84,14 +85,17 @@ class Crossing:
     def abort(self, why: str) -> None:
         """Traffic to 0 %, at once: reads to the old side, writes nowhere.  What the new side got is not lost.
 
-        Raises CannotFinish where the gateway cannot be reached: then somebody has to do it by hand, at once.
+        Raises CannotFinish where the setting cannot be written or is not seen at the gateway, or the fence cannot be
+        shut: then somebody has to do it by hand, at once.
         """
         self.aborted = why
         begun = time.monotonic()
         try:
             self._set(Mode.FROZEN, 0)
-            self._wait()
-            fence.shut(self.bench.d1, by=self._by)
+            try:
+                self._wait()
+            finally:  # whatever the gateway works by, the fence is what holds
+                fence.shut(self.bench.d1, by=self._by)
         except TowpathError as error:
             what = f"traffic could not be taken back after {why}: {error.line}"
             step = "run 07-roll-back as soon as the gateway's setting can be written; it begins with this"
@@ -100,6 +104,7 @@ class Crossing:
         self.bench.run.number("abort_seconds", round(seconds, 3), "s")
         self._aborts.append(Noted("ABORT", steps_table.now(), seconds, False, f"traffic back to 0 %: {why}"))
         self._write(self._aborts[-1])
+        self._notify(self._aborts[-1].name)
         self._live.put(self.table())
 
     @property
@@ -111,10 +116,12 @@ class Crossing:
         """Whether the step after this one is noted too."""
         return self.walk.has(name) and self.walk.noted[-1].name != name
 
-    def seconds_since(self, name: str) -> float:
-        """Seconds since this step was noted."""
-        at = next(one.at for one in self.walk.noted if one.name == name)
-        return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(at)).total_seconds()
+    @property
+    def refused_seconds(self) -> float | None:
+        """Seconds since the gateway was told to refuse writes, by whichever attempt; None if this one never saw it."""
+        with contextlib.suppress(ValueError, TypeError):  # somebody wrote the setting by hand, at no moment
+            return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(self._frozen_at)).total_seconds()
+        return None
 
     def moments(self) -> list[tuple[float, str]]:
         """When each step was noted, in seconds since this way began."""
@@ -137,6 +144,8 @@ class Crossing:
     def facts(self) -> Mapping[str, str]:
         """Every fact of `steps.FACTS`, asked of the world."""
         holds, stands = self.holds, fence.read(self.bench.d1)
+        if holds.mode is Mode.FROZEN:
+            self._frozen_at = holds.changed_at
         switch = self.bench.run.source("source_maintenance_switch")
         return {
             "setting": holds.fact,
@@ -198,6 +207,9 @@ class Crossing:
         """Begin where an earlier attempt was cut, after it had opened the new side: after the step that holds now."""
         holds = self.holds.fact
         last = "all new" if holds == "worker" else holds if holds.startswith("split") else "open new"
+        if last not in {step.name for step in self.walk.steps}:
+            what = f"the gateway's setting is {holds}, which is no step of this ramp"
+            raise CannotFinish(what, object=self.gateway.url, next=RULES["TR106"].advice, code="TR106")
         for step in self.walk.steps:
             self.walk.noted.append(Noted(step.name, steps_table.now(), 0.0, True, words))
             if step.name == last:

@@ -17,7 +17,8 @@ from towpath.tables.fence import Fence
 
 P = ParamSpec("P")
 R = TypeVar("R")
-OWN = ("PL011", "CU108", "TR101", "TR102", "TR103", "TR104", "TR105", "TR107", "TR108")  # each attempt says them itself
+# each attempt says them itself; what a step of the ramp was found to be is not what it is when it is watched again
+OWN = ("PL011", "CU108", *(f"TR{number}" for number in (101, 102, 103, 104, 105, 107, 109, 110, 112, 113)))
 
 
 @dataclass(frozen=True, slots=True)
