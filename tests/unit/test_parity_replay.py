@@ -397,6 +397,16 @@ def test_changes_of_a_row_are_told_as_what_they_come_to(changes: Any, comes_to: 
     assert logged(*changes) == ({"t": comes_to} if comes_to else {})
 
 
+def test_a_row_that_is_in_the_end_what_it_was_is_no_change() -> None:
+    def change(what: str, now: Any, was: Any = None) -> Logged:
+        return Logged("t", what, ("id",), {"id": 1, "a": now}, {"id": 1, "a": was})
+
+    assert net([change("updated", "x", "x")]) == {}
+    assert net([change("updated", "y", "x"), change("updated", "x", "y")]) == {}
+    assert net([change("deleted", "x"), change("inserted", "x")]) == {}
+    assert net([change("updated", 1.0, 1)]) == {"t": {"updated": [{"id": 1, "a": 1.0}]}}
+
+
 def test_rows_without_a_key_are_told_one_by_one() -> None:
     same = [Logged("u", "deleted", (), {"n": 1})] * 2
     assert net(same) == {"u": {"deleted": [{"n": 1}, {"n": 1}]}}

@@ -43,6 +43,7 @@ WRITES = (
     " ('a', 'Ada', 9007199254740993, 0.1, x'00ff', NULL), ('b', 'B\"\\é', -1, 1e300, x'', 'x')",
     "INSERT INTO tasks (person, title) VALUES ('a', 'one'), ('b', 'two')",
     "UPDATE people SET name = 'Eve' WHERE id = 'a'",
+    "UPDATE people SET name = name, age = age",
     "DELETE FROM people WHERE id = 'b'",
     "INSERT INTO wide (id, c59) VALUES (1, 'last')",
 )
@@ -57,6 +58,7 @@ SEEN: list[dict[str, Any]] = [
         },
     },
     {"people": {"updated": [{**ADA, "name": "Eve"}]}},
+    {},
     {"people": {"deleted": [BEA]}, "tasks": {"deleted": [{"id": 2, "person": "b", "title": "two"}]}},
     {"wide": {"inserted": [{"id": 1, **{f"c{n}": None for n in range(59)}, "c59": "last"}]}},
 ]

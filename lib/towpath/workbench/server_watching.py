@@ -19,19 +19,19 @@ from towpath.fitting.language import BASE
 from towpath.fitting.source import SourceTable
 from towpath.fitting.values import literal_kind
 from towpath.parity.replay import Watch
-from towpath.parity.rows import DELETED, INSERTED, UPDATED, Logged, net
+from towpath.parity.rows import DELETED, INSERTED, UPDATED, Logged, Row, net
 from towpath.postgresql.connection import told
 from towpath.postgresql.relations import literal, quoted
 from towpath.tables.schema import OWN_PREFIX
 
 SCHEMA = quoted(f"{OWN_PREFIX}parity")
-LOG, AT = f"{SCHEMA}.log", quoted(f"{OWN_PREFIX}at")
+LOG, AT = f"{SCHEMA}.log", quoted(f"{OWN_PREFIX}at")  # AT: the change; negative in a row as it was before it
 
 
 def statements(fitted: Fitted) -> Iterator[str]:
     """The log, and for each table that goes anywhere the rows that were changed, and the trigger that keeps them."""
     yield f"CREATE SCHEMA {SCHEMA}"
-    yield f"CREATE TABLE {LOG} (at bigserial PRIMARY KEY, number integer NOT NULL, what text NOT NULL)"
+    yield f"CREATE TABLE {LOG} (at bigserial PRIMARY KEY, number integer NOT NULL)"
     for number, table in enumerate(_watched(fitted)):
         names = [quoted(column.name) for column in table.columns]
         kept = f"{SCHEMA}.rows_{number}"
@@ -50,13 +50,13 @@ def watch(connection: psycopg.Connection, fitted: Fitted) -> Watch:
     def look() -> dict[str, Any]:
         nonlocal seen
         with told("the copy of the database"):
-            sql = f"SELECT at, number, what FROM {LOG} WHERE at > {seen} ORDER BY at"
+            sql = f"SELECT at, number FROM {LOG} WHERE at > {seen} ORDER BY at"
             found = connection.execute(sql.encode()).fetchall()
             logged = [
-                Logged(table.table.name, what, table.table.primary_key, row)
-                for at, number, what in found
+                one
+                for at, number in found
                 for table, part in fitted.parts_of(tables[number].name)
-                for row in _rows(connection, table, part, number, at)
+                for one in _logged(connection, table, part, number, at)
             ]
             connection.rollback()  # the next look must see what is written until then
         seen = found[-1][0] if found else seen
@@ -70,12 +70,12 @@ def _watched(fitted: Fitted) -> Iterator[SourceTable]:
 
 
 def _function(number: int, kept: str, names: Sequence[str]) -> str:
-    new, old = (", ".join(f"{row}.{name}" for name in names) for row in ("NEW", "OLD"))
-    into = f"INSERT INTO {kept} ({AT}, {', '.join(names)}) VALUES (n, "
-    words = f"CASE TG_OP WHEN 'INSERT' THEN {literal(INSERTED)} WHEN 'UPDATE' THEN {literal(UPDATED)}"
+    into = f"INSERT INTO {kept} ({AT}, {', '.join(names)}) VALUES ("
+    new, old = (", ".join((at, *(f"{row}.{name}" for name in names))) for at, row in (("n", "NEW"), ("-n", "OLD")))
     body = (
-        f"DECLARE n bigint; BEGIN INSERT INTO {LOG} (number, what) VALUES ({number}, {words} ELSE {literal(DELETED)}"
-        f" END) RETURNING at INTO n; IF TG_OP = 'DELETE' THEN {into}{old}); ELSE {into}{new}); END IF; RETURN NULL; END"
+        f"DECLARE n bigint; BEGIN INSERT INTO {LOG} (number) VALUES ({number}) RETURNING at INTO n;"
+        f" IF TG_OP <> 'INSERT' THEN {into}{old}); END IF; IF TG_OP <> 'DELETE' THEN {into}{new}); END IF;"
+        " RETURN NULL; END"
     )
     # the application's user need not know our schema
     return (
@@ -84,16 +84,23 @@ def _function(number: int, kept: str, names: Sequence[str]) -> str:
     )
 
 
-def _rows(
-    connection: psycopg.Connection, table: FittedTable, part: Part, number: int, at: int
-) -> Iterator[dict[str, Any]]:
-    """The row that was changed, as the target would hold it; none where no row of the target comes of it."""
+def _logged(connection: psycopg.Connection, table: FittedTable, part: Part, number: int, at: int) -> Iterator[Logged]:
+    """A change in the target's terms: a row may begin, or cease, to be one that moves."""
+    was, now = (_row(connection, table, part, f"{SCHEMA}.rows_{number}", signed) for signed in (-at, at))
+    if was is not None and now is not None:
+        yield Logged(table.table.name, UPDATED, table.table.primary_key, now, was)
+    elif (row := now or was) is not None:
+        yield Logged(table.table.name, INSERTED if now else DELETED, table.table.primary_key, row)
+
+
+def _row(connection: psycopg.Connection, table: FittedTable, part: Part, kept: str, at: int) -> Row | None:
+    """A row as the target would hold it; None where there is none, or where none of the target comes of it."""
     values = {value.column: value for value in part.values}
-    read = replace(part, table=replace(part.table, sql=_read_from(part, f"{SCHEMA}.rows_{number}", at)))
+    read = replace(part, table=replace(part.table, sql=_read_from(part, kept, at)))
     made = ", ".join(f"({values[name].postgres})::{literal_kind(values[name].storage)}" for name in table.columns)
     sql = f"SELECT {made}{read.postgres_from} WHERE {read.postgres_condition} AND {BASE}.{AT} = {at}"
-    for cells in connection.execute(sql.encode()):
-        yield dict(zip(table.columns, map(_cell, cells), strict=True))
+    cells = connection.execute(sql.encode()).fetchone()
+    return None if cells is None else dict(zip(table.columns, map(_cell, cells), strict=True))
 
 
 def _read_from(part: Part, kept: str, at: int) -> str:
