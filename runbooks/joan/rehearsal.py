@@ -21,11 +21,20 @@ FILE_BYTES = 4_000
 RECORDED = 4  # users, the first by name, who are named in mapping.yaml, or whose rows are
 
 
+def remove(entity: Entity) -> Call:
+    """A task or a note goes."""
+    return Call("DELETE", f"/{entity.kind}s/{entity.id}")
+
+
 class Joan:
     """See towpath.rehearsal.application."""
 
     # A file that goes between 03-export and 04-import stops the import (OB303), so these clients remove none.
-    kinds: Mapping[str, Kind] = {"task": Kind(6), "note": Kind(3), "attachment": Kind(1, versions=1, removes=False)}
+    kinds: Mapping[str, Kind] = {
+        "task": Kind(6, remove=remove),
+        "note": Kind(3, remove=remove),
+        "attachment": Kind(1, versions=1),
+    }
 
     def environment(self, secrets: Path) -> dict[str, str]:
         """One secret signs the tokens of both sides, so that nobody has to sign in again."""
@@ -71,10 +80,6 @@ class Joan:
     def change(self, entity: Entity, text: str) -> Call:
         """Another title."""
         return Call("PATCH", f"/{entity.kind}s/{entity.id}", json={"title": text})
-
-    def remove(self, entity: Entity) -> Call:
-        """Gone."""
-        return Call("DELETE", f"/{entity.kind}s/{entity.id}")
 
     def look(self, entity: Entity) -> Call:
         """The entity itself."""

@@ -38,7 +38,7 @@ NEW = """SELECT r.results ->> 'rehearsal', r.shared, count(c.id) FROM quiz_resul
 class PersonalitySpark:
     """See towpath.rehearsal.application."""
 
-    kinds: Mapping[str, Kind] = {"result": Kind(1, versions=2, removes=False)}
+    kinds: Mapping[str, Kind] = {"result": Kind(1, versions=2)}
 
     def __init__(self) -> None:
         self.accounts: list[str] = []
@@ -80,10 +80,6 @@ class PersonalitySpark:
         """The result is shared."""
         card = draw_card(text, CARD_SIDE)
         return Call("POST", f"/shares/{entity.id}", content=card, headers={"content-type": "image/png"})
-
-    def remove(self, entity: Entity) -> Call:
-        """There is no such route."""
-        raise NotImplementedError(entity.kind)
 
     def look(self, entity: Entity) -> Call:
         """The account's newest results."""

@@ -15,18 +15,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from helpers.ports import free_port
-from helpers.project import until
+from helpers.waiting import until
 
 from towpath.errors import CannotFinish, WrongUse
 from towpath.rehearsal import observed
-from towpath.rehearsal.application import application_of
-from towpath.rehearsal.clients import Client, Shared
+from towpath.rehearsal.application import Call, Entity, Kind, application_of
+from towpath.rehearsal.clients import Client, Kept, Shared
 from towpath.rehearsal.generator import Generator, Order, generating
 from towpath.rehearsal.ledger import Deed, Ledger, Told, read_ledger
 from towpath.rehearsal.settling import Settled, Wrong, settle
@@ -199,3 +200,33 @@ def test_what_a_client_is_told(tmp_path: Path, root: Path, answer: Any, told: To
     assert [one.told for one in read_ledger(tmp_path / "ledger.jsonl")] == [told]
     assert len(client.kept) == left
     assert [line["writes"] for line in lines] == [True]
+
+
+@pytest.mark.parametrize("kept", [("card",), ("card", "note")], ids="+".join)
+def test_clients_remove_nothing_of_a_kind_that_has_no_such_request(tmp_path: Path, kept: tuple[str, ...]) -> None:
+    """There may be many: that is when clients rather remove than make."""
+    application = SimpleNamespace(
+        kinds={
+            "card": Kind(1, versions=1),
+            "note": Kind(1, versions=1, remove=lambda entity: Call("DELETE", f"/{entity.kind}")),
+        },
+        create=lambda *_: Call("POST", "/made"),
+        created=lambda _: "1",
+    )
+    shared = Shared(application, Ledger(tmp_path / "ledger.jsonl"), lambda _: None, "http://gateway", PREFIX)  # type: ignore[arg-type]
+    client = Client(shared, 0, 1, 1)
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(f"{request.method} {request.url.path}")
+        return httpx.Response(201)
+
+    client.http = httpx.AsyncClient(base_url="http://gateway", transport=httpx.MockTransport(answer))
+
+    async def write() -> None:
+        for _ in range(60):
+            client.kept = [Kept(Entity(kind, "1", f"{PREFIX}-1", 1, 0), "", 0) for kind in kept * 30]
+            await client._write()
+
+    asyncio.run(write())
+    assert set(sent) == {"POST /made", *(("DELETE /note",) if "note" in kept else ())}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -51,7 +51,7 @@ class Kind:
 
     weight: int
     versions: int = 0  # that an entity can have, 1: it does not change, 0: as many as you like
-    removes: bool = True
+    remove: Callable[[Entity], Call] | None = None  # the request that removes one, None: nobody removes any
 
 
 class Application(Protocol):
@@ -82,9 +82,6 @@ class Application(Protocol):
 
     def change(self, entity: Entity, text: str) -> Call:
         """Call an entity otherwise."""
-
-    def remove(self, entity: Entity) -> Call:
-        """Remove an entity."""
 
     def look(self, entity: Entity) -> Call:
         """Ask for an entity."""

@@ -127,10 +127,10 @@ class Client:
         application, random = self.shared.application, self.random
         kinds = application.kinds
         changeable = [kept for kept in self.kept if kept.entity.version != kinds[kept.entity.kind].versions]
-        removable = [kept for kept in self.kept if kinds[kept.entity.kind].removes]
+        removable = [(kept, remove) for kept in self.kept if (remove := kinds[kept.entity.kind].remove)]
         lot = random.random()
         if removable and lot < (0.5 if len(self.kept) > KEEPS else 0.12):
-            await self._remove(random.choice(removable))
+            await self._remove(*random.choice(removable))
         elif changeable and lot > 0.6:
             await self._change(random.choice(changeable))
         else:
@@ -162,11 +162,10 @@ class Client:
         elif answered.told is Told.UNKNOWN:
             self.kept.remove(kept)
 
-    async def _remove(self, kept: Kept) -> None:
-        entity, shared = kept.entity, self.shared
-        call = shared.application.remove(entity)
-        write = Write(next(shared.numbers), _now(), Deed.REMOVE, entity.kind, entity.marker, entity.version)
-        answered = await self._told(write, call)
+    async def _remove(self, kept: Kept, remove: Callable[[Entity], Call]) -> None:
+        entity = kept.entity
+        write = Write(next(self.shared.numbers), _now(), Deed.REMOVE, entity.kind, entity.marker, entity.version)
+        answered = await self._told(write, remove(entity))
         if answered.told is not Told.REFUSED:
             self.kept.remove(kept)
 
