@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from helpers.two_sides import Sides, two_sides
+from helpers.waiting import enough, until
 
 from towpath.local.runtime import tools
 from towpath.traffic.buckets import bucket, inside
@@ -37,10 +37,7 @@ def by(answer: httpx.Response) -> str:
 def lines(sides: Sides, where: str, expected: int) -> list[list[Any]]:
     """Request lines once there are as many as expected: they are written after the answers."""
     sql = f"SELECT route, side, method, status, bucket, revision, lost FROM _towpath_requests WHERE {where} ORDER BY at"
-    deadline = time.monotonic() + 60
-    while len(found := sides.lines.query(sql).rows) < expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+    return list(enough(lambda: sides.lines.query(sql).rows, expected, "request lines are missing"))
 
 
 def key_with(percent: int, low: int, salt: str = "salt") -> str:
@@ -192,7 +189,8 @@ def test_a_data_point_that_cannot_be_written_fails_nothing(tmp_path: Path, root:
         revision = sides.set("worker", 100)
         assert by(http.get("/")) == "worker"
         assert lines(sides, f"revision = {revision}", 1) == [["/", "worker", "GET", 200, None, revision, 0]]
-        assert "no data point" in sides.runtime.state.log.read_text("utf-8")
+        log = sides.runtime.state.log
+        until(lambda: "no data point" in log.read_text("utf-8"), "nobody says that it cannot be written")
 
 
 def test_the_status_route_tells_the_revision_and_asks_nobody(sides: Sides, http: httpx.Client) -> None:
@@ -409,10 +407,8 @@ def test_lines_that_cannot_be_written_are_counted_and_delay_nothing(sides: Sides
     sides.lines.batch(["ALTER TABLE _towpath_requests RENAME TO away"])
     try:
         assert [http.get("/").status_code for _ in range(3)] == [200] * 3
-        said = time.monotonic() + 60
-        while "3 request lines are lost" not in (log := sides.runtime.state.log.read_text("utf-8")):
-            assert time.monotonic() < said, log
-            time.sleep(0.05)
+        log = sides.runtime.state.log
+        until(lambda: "3 request lines are lost" in log.read_text("utf-8"), "nobody says that lines are lost")
     finally:
         sides.lines.batch(["ALTER TABLE away RENAME TO _towpath_requests"])
     http.get("/")
@@ -421,10 +417,29 @@ def test_lines_that_cannot_be_written_are_counted_and_delay_nothing(sides: Sides
     assert sum(line[-1] for line in found) == 3
 
 
-def test_it_carries_no_websocket(sides: Sides, http: httpx.Client) -> None:
-    sides.set("origin")
-    refused = http.get("/", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
+SOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "WebSocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "A" * 22 + "==",
+}
+
+
+@pytest.mark.parametrize("mode", ["origin", "split", "worker"])
+def test_it_carries_no_websocket_and_none_is_an_error_of_a_side(sides: Sides, http: httpx.Client, mode: str) -> None:
+    revision = sides.set(mode, 100)
+    refused = http.get("/", headers=SOCKET)
     assert (refused.status_code, by(refused)) == (501, "gateway")
+    [line] = lines(sides, f"revision = {revision}", 1)
+    assert line[1:4] == ["gateway", "GET", 501]
+
+
+def test_an_offer_of_another_protocol_is_passed_over(sides: Sides, http: httpx.Client) -> None:
+    sides.set("origin")
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+    answer = http.get("/", headers=offer)
+    assert (answer.status_code, by(answer)) == (200, "origin")
+    assert not {"upgrade", "http2-settings"} & answer.json()["headers"].keys()
 
 
 def test_it_is_typed(root: Path) -> None:

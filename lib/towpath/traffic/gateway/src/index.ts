@@ -28,7 +28,8 @@ export default {
     const writes = READING.includes(request.method) === listed(request.method, pathname, other);
     const session = new Session(request);
     const place = await placed(environment, session, now.setting, writes);
-    const side = decide(now, writes, place.inside, environment.FALLBACK);
+    // A WebSocket is refused by the gateway itself, so that it is no error of a side.
+    const side = isSocket(request) ? 'gateway' : decide(now, writes, place.inside, environment.FALLBACK);
     const { answer, by } = await answered(environment, request, side, session);
     // Only what was acknowledged has to be read again by who wrote it.
     if (answer.status < 400) place.cookies.push(...place.pin);
@@ -89,12 +90,10 @@ async function answered(
   side: Side,
   session: Session,
 ): Promise<{ answer: Response; by: Side }> {
+  if (isSocket(request)) return { answer: refusal(501, 'the gateway carries no WebSockets'), by: 'gateway' };
   if (side === 'gateway') {
     const words = 'writing is switched off for a moment, reading works; please try again';
     return { answer: refusal(503, words, { 'retry-after': RETRY_AFTER }), by: 'gateway' };
-  }
-  if (request.headers.has('upgrade')) {
-    return { answer: refusal(501, 'the gateway carries no WebSockets'), by: 'gateway' };
   }
   try {
     return { answer: await forward(environment, request, side, session), by: side };
@@ -102,6 +101,11 @@ async function answered(
     console.warn(`${side} does not answer: ${String(error)}`);
     return { answer: refusal(502, 'the application does not answer'), by: 'gateway' };
   }
+}
+
+/** Other upgrades (h2c) are offers that a server may pass over: RFC 9110, 7.8. */
+function isSocket(request: Request): boolean {
+  return request.headers.get('upgrade')?.toLowerCase() === 'websocket';
 }
 
 function refusal(status: number, detail: string, headers: Record<string, string> = {}): Response {
