@@ -50,6 +50,13 @@ def test_a_short_ttl_beforehand_and_nothing_for_what_is_proxied(stand_in: StandI
     assert {one["ttl"] for one in stand_in.records.values() if one["name"] == "other.example.com"} == {3600}
 
 
+def test_an_automatic_ttl_is_five_minutes(stand_in: StandIn, zone: Zone) -> None:
+    stand_in.add("A", "auto.example.com", "192.0.2.9", ttl=1)
+    stand_in.add("A", "behind.example.com", "192.0.2.9", ttl=1, proxied=True)
+    assert seconds_until_seen(zone.records(["auto.example.com"])) == 300
+    assert seconds_until_seen(zone.records(["behind.example.com"])) == 0
+
+
 def test_names_go_to_the_gateway_and_back_as_they_were(stand_in: StandIn, zone: Zone) -> None:
     before = copy.deepcopy(stand_in.records)
     exported = zone.records(NAMES)

@@ -105,6 +105,28 @@ def test_without_an_api_no_name_moves(bench: Any) -> None:
     assert str(names.point(bench)) == names.NONE
 
 
+def test_an_address_that_changed_after_the_export_is_what_a_name_goes_back_to(bench: Any, stand_in: StandIn) -> None:
+    names.lower(bench)
+    [record] = stand_in.records.values()
+    record["content"] = "198.51.100.7"  # days later the old application has moved
+    names.point(bench, lambda _: None)
+    assert addresses(stand_in) == [("CNAME", "gateway.example.dev", 60)]
+    names.point(bench, lambda _: None)  # another attempt: what it finds is ours
+    names.restore(bench)
+    assert addresses(stand_in) == [("A", "198.51.100.7", 60)]
+
+
+def test_a_way_back_before_any_name_was_pointed_gives_back_the_ttl_alone(bench: Any, stand_in: StandIn) -> None:
+    names.lower(bench)
+    names.restore(bench)
+    assert addresses(stand_in) == [("A", "192.0.2.1", 600)]
+    [record] = stand_in.records.values()
+    record["content"] = "198.51.100.7"
+    names.restore(bench)
+    assert addresses(stand_in) == [("A", "198.51.100.7", 600)]
+    assert not_passed(bench.run.checks) == set()
+
+
 @fires("TR111")
 def test_a_ttl_that_was_not_lowered(bench: Any) -> Iterable[str]:
     names.point(bench, lambda _: None)

@@ -17,7 +17,8 @@ from towpath.cloudflare.client import Client
 from towpath.errors import BadInput
 
 LOW_TTL = 60  # seconds
-AUTOMATIC = 1
+AUTOMATIC = 1  # as a TTL: of a record that is not proxied it means 300 seconds
+AUTOMATIC_SECONDS = 300
 ADDRESSES = ("A", "AAAA", "CNAME")
 MOST_RECORDS, MOST_HOSTS, PAGE = 200, 30, 100
 OWN = ("type", "name", "content", "ttl", "proxied", "priority", "data", "comment", "tags", "settings")
@@ -105,7 +106,28 @@ class Zone:
 
 def seconds_until_seen(records: Sequence[Mapping[str, Any]]) -> int:
     """How long a resolver may go on with these addresses; 0 where all are proxied: then Cloudflare itself answers."""
-    return max((int(one["ttl"]) for one in _addresses(records) if not one.get("proxied")), default=0)
+    times = (int(one["ttl"]) for one in _addresses(records) if not one.get("proxied"))
+    return max((AUTOMATIC_SECONDS if ttl == AUTOMATIC else ttl for ttl in times), default=0)
+
+
+def as_before(
+    exported: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], host: str
+) -> list[Mapping[str, Any]]:
+    """The records to go back to: as exported, but as they are now for a name that somebody has changed since then.
+
+    Pointing a name to `host` and another TTL are changes of ours.
+    """
+
+    def addresses(records: Sequence[Mapping[str, Any]], name: str) -> set[tuple[str, str, bool]]:
+        mine = (one for one in _addresses(records) if one["name"] == name)
+        return {(one["type"], one["content"], bool(one.get("proxied"))) for one in mine}
+
+    found: list[Mapping[str, Any]] = []
+    for name in sorted({one["name"] for one in (*exported, *now)}):
+        there = addresses(now, name)
+        ours = there == addresses(exported, name) or {place[:2] for place in there} == {("CNAME", host)}
+        found += [one for one in (exported if ours else now) if one["name"] == name]
+    return found
 
 
 def _addresses(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from towpath.cloudflare.client import Client
 from towpath.cloudflare.errors import CloudflareError
 from towpath.errors import WrongUse
 from towpath.show.markup import escaped
-from towpath.traffic.names import Request, Zone, seconds_until_seen
+from towpath.traffic.names import Request, Zone, as_before, seconds_until_seen
 from towpath.traffic.rules import RULES
 from towpath.workbench.workbench import Workbench
 
@@ -49,8 +49,10 @@ def point(bench: Workbench, pause: Callable[[float], None] = time.sleep) -> show
     if not bench.run.approved:
         return _send(bench, zone, [*requests, *zone.purge(names)])
     exported = _exported(bench) or {"at": "", "seconds": seconds_until_seen(records), "records": records}
-    if not exported["at"]:
-        bench.run.write_json(EXPORTED, {**exported, "at": _now().isoformat()})
+    before = as_before(exported["records"], records, host)
+    noted = {**exported, "at": exported["at"] or _now().isoformat(), "records": before, "pointed": True}
+    if noted != exported:
+        bench.run.write_json(EXPORTED, noted)
     if requests:
         _report_ttl(bench, exported)
     shown = _send(bench, zone, requests)
@@ -77,13 +79,19 @@ def purge(bench: Workbench) -> show.Shown:
 
 
 def restore(bench: Workbench) -> show.Shown:
-    """After the way back: every address as it was exported; nothing where no name was moved in this run."""
+    """After the way back: every address as it was exported; nothing where no name was moved in this run.
+
+    Where 06-cutover never came to point them, only the TTL is ours: an address that somebody has changed stays.
+    """
     zone, exported = _zone(bench), _exported(bench)
     if zone is None or exported is None:
         return _sentence(NONE if zone is None else "No name was moved in this run.")
-    shown = _send(bench, zone, zone.restore(exported["records"], zone.records(_names(bench))))
+    before, now = exported["records"], zone.records(_names(bench))
+    if not exported.get("pointed"):
+        before = as_before(before, now, "")
+    shown = _send(bench, zone, zone.restore(before, now))
     if bench.run.approved:
-        left = zone.restore(exported["records"], zone.records(_names(bench)))
+        left = zone.restore(before, zone.records(_names(bench)))
         _report(bench, "TR109", "as they were exported", left)
     return shown
 
