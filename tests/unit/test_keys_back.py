@@ -18,7 +18,7 @@ from towpath.cloudflare.kv import pair
 from towpath.errors import CannotFinish
 from towpath.keys import KeyRule, Manifest
 from towpath.keys import write as writing
-from towpath.keys.back import GROUPS, OTHERS, OVERWRITTEN
+from towpath.keys.back import GROUPS, OTHERS, OVERWRITTEN, SILENT
 
 
 @pytest.fixture
@@ -296,3 +296,41 @@ def test_large_collections_come_back_whole(kv: KV, redis_client: Redis, moved: M
     put(kv, "list", orjson.dumps(members))
     keys.carry_back(redis_client, find(kv, redis_client, moved))
     assert redis_client.lrange("list", 0, -1) == [member.encode() for member in members]
+
+
+def test_a_key_that_is_listed_and_gives_no_value_is_no_deleted_key(
+    kv: KV, redis_client: Redis, moved: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake: KV promises no time until a write is seen, and lists and reads may differ meanwhile."""
+    silent, get, texts = ("text", "list"), kv.get, kv.get_texts
+    monkeypatch.setattr(kv, "get", lambda key: None if key in silent else get(key))
+    monkeypatch.setattr(kv, "get_texts", lambda keys: texts(keys) | dict.fromkeys(set(keys) & set(silent)))
+    back = find(kv, redis_client, moved)
+    assert (back.changes, back.conflicts) == ((), (("list", SILENT), ("text", SILENT)))
+    differences = prove(kv, redis_client, moved, back).differences
+    assert {(one.key, one.kind) for one in differences} == {("list", "missing"), ("text", "missing")}
+
+
+def test_collections_are_read_together_strings_alone_and_what_stays_behind_not_at_all(
+    kv: KV, redis_client: Redis, moved: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = (KeyRule("lock:*", "drop"), *EVERYTHING)
+    for number in range(30):
+        put(kv, f"set:{number}", orjson.dumps(["b", "a", f"{number} é"]), type="set")
+        put(kv, f"lock:{number}", b"x")
+    put(kv, "set:bytes", b'["\xff"]', type="set")  # no UTF-8, so no JSON: a bulk read would make it U+FFFD
+    put(kv, "set:marked", b'\xef\xbb\xbf["a"]', type="set")
+    put(kv, "text", b"\xef\xbb\xbftheirs")
+    get, alone = kv.get, list[str]()
+    monkeypatch.setattr(kv, "get", lambda key: alone.append(key) or get(key))
+    back = keys.find_back(kv, redis_client, moved, rules)
+    assert sorted(set(alone) - {entry.key for entry in moved if entry.alone}) == ["set:bytes", "text"]
+    assert back.conflicts == (("set:bytes", "the value is not the form of a set"),)
+    assert (len(back.changes), len(back.left)) == (32, 30)
+    keys.carry_back(redis_client, back)
+    assert redis_client.smembers("set:7") == {b"a", b"b", "7 é".encode()}
+    assert (redis_client.get("text"), redis_client.smembers("set:marked")) == (b"\xef\xbb\xbftheirs", {b"a"})
+    alone.clear()
+    proved = keys.prove_back(kv, redis_client, rules, back)
+    assert {one.key for one in proved.differences} == {"set:bytes"}
+    assert not [key for key in alone if key.startswith(("lock:", "set:1"))]

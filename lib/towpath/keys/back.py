@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from redis import Redis
 
-from towpath.checks import Difference, Progress, silent
+from towpath.checks import Progress, silent
 from towpath.cloudflare.kv import KV, Listed
 from towpath.errors import BadInput
-from towpath.keys.compare import CONNECTIONS, GONE, LIFTED, ROUNDING, Pair, looks
-from towpath.keys.export import alone
-from towpath.keys.inventory import problem
+from towpath.keys.compare import GONE, LIFTED, ROUNDING, Pair, looks
+from towpath.keys.exact import read_exactly
 from towpath.keys.load import Clock
 from towpath.keys.manifest import Entry, Manifest
-from towpath.keys.rules import TYPES, KeyRule, Matcher, shown
+from towpath.keys.rules import TYPES, KeyRule, Matcher
 from towpath.keys.source import Read, Source
-from towpath.keys.values import Encoded, canonical, encode
+from towpath.keys.values import Encoded, canonical
 from towpath.keys.write import Change, Held, as_it_was, moment, read_keys, same_life, write
-from towpath.streams.pool import each
 
 TOGETHER = 100  # keys that are judged together
-SHORT_LIVES = ("", "KE203", "KE205")  # answers of `problem` that say nothing against the value
 OVERWRITTEN = "Redis was written to after the cutover"
 OTHERS = "Redis holds another value under this name, which was not moved"
+SILENT = "the namespace lists it and does not give its value: where it was written a minute ago, look again"
 GROUPS = "Redis holds it as a stream with consumer groups, which would be lost"
 
 
@@ -48,15 +46,6 @@ class Back:
     def deleted(self) -> int:
         """How many of the changes take a key away."""
         return sum(not change.type for change in self.changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """Both sides held against each other.  `own`: keys that Redis changed itself and the target did not."""
-
-    keys: int
-    own: tuple[str, ...]
-    differences: tuple[Difference, ...]
 
 
 @dataclass(slots=True)
@@ -84,7 +73,7 @@ def find_back(
     touched: list[Pair] = []
     for pairs, differences in looks(kv, manifest, clock=clock):
         unlike = {one.key for one in differences if one.kind not in (GONE, LIFTED)}
-        touched += [pair for pair in pairs if _key(pair) in unlike]
+        touched += [pair for pair in pairs if key_of(pair) in unlike]
         report(len(pairs))
     judge = _Judge(kv, Source(redis), manifest, Matcher(rules), clock)
     for start in range(0, len(touched), TOGETHER):
@@ -95,7 +84,7 @@ def find_back(
         tuple(found.conflicts),
         tuple(found.expired),
         tuple(found.left),
-        frozenset(_key(pair) for pair in touched),
+        frozenset(key_of(pair) for pair in touched),
     )
 
 
@@ -112,35 +101,6 @@ def carry_back(redis: Redis, back: Back, report: Progress = silent) -> int:
     return len(back.changes)
 
 
-def prove_back(
-    kv: KV, redis: Redis, rules: Sequence[KeyRule], back: Back, report: Progress = silent, *, clock: Clock = time.time
-) -> Proved:
-    """Hold every key of Redis that moves against the namespace; `report` counts keys.
-
-    A value may be written in other words on the two sides: a type's JSON with other spaces, without metadata.
-    """
-    source, matcher = Source(redis), Matcher(rules)
-    own: list[str] = []
-    unlike: list[Difference] = []
-    keys = 0
-    for pairs, differences in looks(kv, _entries(source, matcher), clock=clock):
-        by_key: dict[str, list[Difference]] = {}
-        for one in differences:
-            if one.kind not in (GONE, LIFTED):
-                by_key.setdefault(one.key, []).append(one)
-        for pair in pairs:
-            wrong = by_key.get(_key(pair), [])
-            if not wrong or _alike(kv, matcher, pair, wrong, clock):
-                continue
-            if _key(pair) in back.touched:
-                unlike += wrong
-            else:
-                own.append(_key(pair))
-        keys += len(pairs)
-        report(len(pairs))
-    return Proved(keys, tuple(own), tuple(unlike))
-
-
 @dataclass(slots=True)
 class _Judge:
     """Decides about keys that differ."""
@@ -155,26 +115,41 @@ class _Judge:
 
     def some(self, pairs: Sequence[Pair]) -> None:
         """Keys that the target holds otherwise than the export."""
-        reads = read_keys(self.source, [_key(pair).encode() for pair in pairs])
-        values = each(self._value, pairs, CONNECTIONS, ahead=2, name="keys")
+        reads = read_keys(self.source, [key_of(pair).encode() for pair in pairs])
+        listed = [
+            (one, self._told(entry, one)) for entry, one in pairs if one is not None and not self._left(entry, one)
+        ]
+        values = read_exactly(self.kv, [(one.key, type) for one, type in listed])
         now = moment(self.source)
-        for pair, read, value in zip(pairs, reads, values, strict=True):
+        for pair, read in zip(pairs, reads, strict=True):
             try:
-                self._one(pair, read, value, now)
+                self._one(pair, read, values.get(key_of(pair)), now)
             except BadInput as error:
-                self.found.conflicts.append((_key(pair), error.what))
+                self.found.conflicts.append((key_of(pair), error.what))
 
-    def _value(self, pair: Pair) -> bytes | None:
-        return None if pair[1] is None else self.kv.get(pair[1].key)
+    def _left(self, entry: Entry | None, listed: Listed) -> bool:
+        """Whether a new key stays behind by its rule: nobody reads its value then."""
+        rule = self.matcher(listed.key)
+        return entry is None and rule is not None and rule.do == "drop"
+
+    def _told(self, entry: Entry | None, listed: Listed) -> str:
+        """The type of a value, before it is read; where nothing says so, each of its bytes may count."""
+        try:
+            return self._type(listed, entry)
+        except BadInput:
+            return "string"
 
     def _one(self, pair: Pair, read: Read | None, value: bytes | None, now: int) -> None:
         entry, listed = pair
-        key, rule = _key(pair), self.matcher(_key(pair))
-        if entry is None and rule is not None and rule.do == "drop":
+        key = key_of(pair)
+        if listed is not None and self._left(entry, listed):
             self.found.left.append(key)
             return
-        wanted, expires = self._wanted(pair, value)
         ended = listed is not None and listed.expiration is not None and listed.expiration <= self.clock()
+        if listed is not None and value is None and not ended:
+            self.found.conflicts.append((key, SILENT))
+            return
+        wanted, expires = self._wanted(pair, value)
         if ended:
             wanted = None
             self.found.expired.append(key)
@@ -228,7 +203,8 @@ class _Judge:
         return self._types
 
 
-def _key(pair: Pair) -> str:
+def key_of(pair: Pair) -> str:
+    """The key that a pair speaks of."""
     entry, listed = pair
     return entry.key if entry is not None else listed.key if listed is not None else ""
 
@@ -242,39 +218,3 @@ def _holds(held: Held | None, wanted: Encoded | None, expires: int | None) -> bo
         return held is None and wanted is None
     same = (held.type, held.sha256) == (wanted.type, hashlib.sha256(wanted.value).hexdigest())
     return same and same_life(held.expires, expires, ROUNDING * 1_000)
-
-
-def _entries(source: Source, matcher: Matcher) -> Iterator[Entry]:
-    """The keys of Redis that move, as an export would describe them, in the order of their names."""
-    for names in source.index().pages():
-        looked = [look for look in source.look(names) if look is not None]
-        moving = [look for look in looked if problem(matcher(shown(look.name)), look) in SHORT_LIVES]
-        for read in source.values(moving):
-            if read is not None:
-                made, key = encode(read.type, read.value), read.name.decode()
-                digest, single = hashlib.sha256(made.value).hexdigest(), alone(read.name.decode(), made)
-                yield Entry(key, made.type, made.encoding, len(made.value), digest, read.expires, 0, single)
-
-
-def _alike(kv: KV, matcher: Matcher, pair: Pair, wrong: Sequence[Difference], clock: Clock) -> bool:
-    """True if what differs says nothing: words, metadata, or a key that both sides are about to lose."""
-    entry, listed = pair
-    if listed is None:
-        ends = entry.expiration if entry is not None else None
-        return ends is not None and ends <= clock() + ROUNDING
-    if entry is None:
-        rule = matcher(listed.key)
-        if (listed.expiration is not None and listed.expiration <= clock() + ROUNDING) or (rule and rule.do == "drop"):
-            return True
-        told = str((listed.metadata or {}).get("type", "")) or "list"  # an empty collection is no key in Redis
-        return told != "string" and kv.get(listed.key) in (b"[]", b"{}") and (rule is None or rule.do == "json")
-    columns = {one.column for one in wrong}
-    if "expiry" in columns:
-        return False
-    if "value" not in columns:
-        return True
-    try:
-        made = canonical(entry.type, kv.get(listed.key) or b"")
-    except BadInput:
-        return False
-    return made is not None and hashlib.sha256(made.value).hexdigest() == entry.sha256
