@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from helpers.small_side import Reply, as_json, small_side
 from helpers.two_sides import Sides, two_sides
 
 from towpath.checks import Check, Verdict
@@ -21,7 +23,7 @@ from towpath.tables import fence
 from towpath.traffic import setting
 from towpath.traffic.setting import Mode
 from towpath.traffic.watch import Outcome, Sample, Word
-from towpath.workbench import climbing, going_on
+from towpath.workbench import climbing, gateway, going_on
 from towpath.workbench.crossing import Crossing
 from towpath.workbench.sampling import Sampled
 
@@ -119,6 +121,31 @@ def away(words: str) -> Callable[..., Any]:
         raise CannotFinish(words, object="gateway", next="look", code="TR101")
 
     return raises
+
+
+@pytest.mark.parametrize(
+    ("health", "writes"),
+    [
+        (as_json({"maintenance": True, "writes_in_flight": 0}), 0),
+        (as_json({"maintenance": True, "writes_in_flight": 2}), 2),
+        (as_json({"maintenance": False, "writes_in_flight": 0}), 1),  # the switch lies where it does not look
+        (as_json({"writes_in_flight": 0}), 0),
+        (as_json({"status": "ok"}), None),
+        (as_json(["ok"]), None),
+        ((404, {}, b"no such page"), None),
+        (None, None),
+    ],
+)
+def test_the_old_side_says_whether_a_write_may_still_come(health: Reply | None, writes: int | None) -> None:
+    with small_side(lambda *_: health) as url:
+        assert gateway.in_flight(url) == writes
+
+
+def test_an_old_side_that_is_silent_may_still_be_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "HEALTH", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        assert gateway.in_flight(f"http://127.0.0.1:{listening.getsockname()[1]}") == 1
+    assert gateway.in_flight("") is None
 
 
 def test_an_abort_takes_traffic_back_and_shuts_the_fence(bench: Any, sides: Sides) -> None:

@@ -17,6 +17,7 @@ from towpath.workbench.workbench import Workbench
 
 EDGE_SECONDS = 30.0  # for which Cloudflare's edge may keep the setting: traffic/gateway/src/setting.ts
 TRIES = 3
+HEALTH = 5.0  # seconds for the old application to say how it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,17 @@ def fallback(url: str) -> str:
 
 
 def in_flight(source_url: str) -> int | None:
-    """Writes that the old application is still at; None where it does not say."""
+    """Writes that the old application is still at, after its switch was written; None where it does not say.
+
+    At least one while it says `maintenance` false, for it would let the next one in, or while it is there and silent.
+    """
     with contextlib.suppress(httpx.HTTPError, ValueError, TypeError, KeyError):
-        answer = httpx.get(f"{source_url.rstrip('/')}/health", timeout=5.0, trust_env=not loopback(source_url))
-        return int(answer.json()["writes_in_flight"])
+        try:
+            answer = httpx.get(f"{source_url.rstrip('/')}/health", timeout=HEALTH, trust_env=not loopback(source_url))
+        except httpx.ReadTimeout:
+            return 1
+        told = answer.json()
+        return max(int(told["writes_in_flight"]), told.get("maintenance") is False)
     return None
 
 
