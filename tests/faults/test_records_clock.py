@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from helpers.records import command
 
 from towpath.checks import Verdict
 from towpath.cli.command import run_command
@@ -24,17 +22,6 @@ FIRST, SECOND, THIRD = "01-inventory", "02-schema", "03-export"
 OPEN = "from towpath.runs.run import open_run\nrun = open_run({phase!r}, vars())\nrun.identify(source='s', target='t')"
 CHECK = "run.check('TB401', 'tables', 'tasks', 3, 3, True)"
 CLOSE = "run.close()"
-
-
-def command(*words: str, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "towpath", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
 
 
 def current(toy: Any) -> RunFolder:
@@ -69,7 +56,7 @@ def test_a_disk_that_is_full_while_a_notebook_is_saved(toy: Any) -> None:
 
 
 @pytest.fixture
-def backwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def backwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fake: the clock of the record goes back a minute whenever somebody looks at it."""
     looks = 0
 
@@ -82,9 +69,6 @@ def backwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (attempt, folder, prepared, results, run, seal):
         if hasattr(module, "now"):
             monkeypatch.setattr(module, "now", now)
-    yield
-    for lock in run._locks.values():
-        lock.release()
 
 
 @pytest.mark.usefixtures("backwards")

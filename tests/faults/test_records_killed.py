@@ -18,7 +18,8 @@ from typing import Any
 import papermill.execute
 import psutil
 import pytest
-from helpers.project import until
+from helpers.records import command
+from helpers.waiting import until
 
 from towpath.checks import Verdict
 from towpath.cli.command import run_command
@@ -101,22 +102,6 @@ def kernels(root: Path) -> list[int]:
     ]
 
 
-@contextmanager
-def command(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process of its own, which does not outlive the test."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "towpath", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize(
     "moment",
     [
@@ -181,14 +166,14 @@ def test_a_phase_that_was_killed_is_incomplete_and_its_next_attempt_passes(
 
 def test_a_cell_that_takes_too_long_is_incomplete_and_says_so(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runner sets no limit; one that is set for papermill holds for what it starts, too."""
-    limited = functools.partial(papermill.execute.execute_notebook, execution_timeout=5)
+    limited = functools.partial(papermill.execute.execute_notebook, execution_timeout=15)
     monkeypatch.setattr(papermill.execute, "execute_notebook", limited)
     toy.notebook(FIRST, OPEN.format(phase=FIRST), CHECK, "import threading; threading.Event().wait(300)", CLOSE)
     assert run_command([*RUN, "--phase", FIRST]) == 2
     result = toy.results()[FIRST]
     assert (result["verdict"], result["exit_code"]) == ("INCOMPLETE", 2)
     assert result["error"] == "timed out. Next: run the phase again; what was written has its receipt"
-    assert "timed out after 5 s" in (current(toy).path / f"{FIRST}.html").read_text("utf-8")
+    assert "timed out after 15 s" in (current(toy).path / f"{FIRST}.html").read_text("utf-8")
     assert not kernels(toy.root)
     toy.notebook(FIRST, OPEN.format(phase=FIRST), CHECK, CLOSE)
     assert run_command([*RUN, "--phase", FIRST]) == 0

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers.ports import free_port
-from helpers.project import HERE, kernel_of, lay_out, until
+from helpers.project import HERE, kernel_of, lay_out
+from helpers.waiting import until
 
 from towpath.checks import Verdict
 from towpath.local import State

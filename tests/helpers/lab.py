@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,8 @@ from typing import Any
 import httpx
 import websocket
 
-PATIENCE = 120.0  # seconds that a kernel or the server may take on a busy machine
+from helpers.ports import free_port
+from helpers.waiting import PATIENCE, until
 
 
 @dataclass
@@ -166,10 +165,7 @@ class Front:
 @contextmanager
 def jupyter(root: Path, home: Path) -> Iterator[Lab]:
     """A Jupyter server on a free port with a token, its own files under `home`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
+    port, token = free_port(), secrets.token_hex(16)
     places = {f"JUPYTER_{word}_DIR": str(home / word.lower()) for word in ("CONFIG", "DATA", "RUNTIME")}
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("TOWPATH_", "JUPYTER_"))}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
@@ -191,12 +187,10 @@ def jupyter(root: Path, home: Path) -> Iterator[Lab]:
 
 
 def _wait(lab: Lab, log: Path) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+    def answers() -> bool:
         assert lab.process.poll() is None, log.read_text("utf-8", "replace")
-        try:
-            if httpx.get(f"{lab.url}/api", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text("utf-8", "replace"))
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{lab.url}/api", timeout=PATIENCE).status_code == 200
+        return False
+
+    until(answers, lambda: log.read_text("utf-8", "replace"))

@@ -11,9 +11,8 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import yaml
 
 from helpers.carry import same_rows
 from helpers.passage import Passage
+from helpers.waiting import until
 from towpath.cloudflare import D1, Client
 from towpath.local import Runtime, State, start
 from towpath.local.runtime import API, S3
@@ -152,8 +152,8 @@ class Project:
         ours = {k: v for k, v in os.environ.items() if not k.startswith("TOWPATH_") and not SECRET_NAME.search(k)}
         return {**ours, "TOWPATH_ROOT": str(self.root), **self.environment}
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command in the project's root, in a process group of its own."""
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command in the project's root, in a process group of its own; `options` are those of Popen."""
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -163,11 +163,12 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            **options,
         )
 
-    def do(self, *command: str) -> Ran:
+    def do(self, *command: str, **options: Any) -> Ran:
         """Run a command to its end."""
-        with self.start(*command) as process:
+        with self.start(*command, **options) as process:
             try:
                 text, _ = process.communicate(timeout=PATIENCE)
             except BaseException:
@@ -279,17 +280,9 @@ def lay_out(root: Path) -> None:
 
 def kernel_of(process: subprocess.Popen[str], seconds: float = 60) -> psutil.Process:
     """The kernel that a papermill or a `towpath run` started."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            if any("ipykernel" in word for word in child.cmdline()):
-                return child
-    raise AssertionError("no kernel was started")
 
+    def kernel() -> psutil.Process | None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        return next((one for one in children if any("ipykernel" in word for word in one.cmdline())), None)
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
+    return until(kernel, "no kernel was started", seconds)

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,23 @@ PARAMS: dict[str, Any] = {
     "r2_access_key": "file:keys/access",
     "r2_secret_key": "file:keys/secret",
 }
+
+
+@contextmanager
+def command(*words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """`towpath …` in a process of its own, which does not outlive the block; `options` are those of Popen."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "towpath", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def notebook(*cells: str, is_ours: bool = True, metadata: Mapping[str, Any] | None = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from towpath.plan.params import Params
+from towpath.runs import run
 
 RUNBOOK = """---
 system: toy
@@ -46,6 +48,16 @@ Remove the folder.
 Nothing.
 """
 
+# What of them is otherwise in staging, where writes need an account, its token and an approval.
+STAGING = {
+    "environment": "staging",
+    "approved_plan": "",
+    "cloudflare_api": "https://api.cloudflare.com/client/v4",
+    "cloudflare_account": "0123456789abcdef0123456789abcdef",
+    "cloudflare_token": "env:CLOUDFLARE_API_TOKEN",
+    "d1_database_id": "11111111-2222-4333-8444-555555555555",
+    "r2_endpoint": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+}
 PARAMS: dict[str, Any] = {
     "system": "toy",
     "environment": "local",
@@ -122,8 +134,8 @@ class Toy:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """A toy in a temporary folder that TOWPATH_ROOT names."""
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
+    """A toy in a temporary folder that TOWPATH_ROOT names; what a test opened in it is not held any more at its end."""
     (tmp_path / "environment.yml").write_text("name: toy\n", encoding="utf-8")
     made = Toy(tmp_path)
     made.write("runbook.md", RUNBOOK)
@@ -132,4 +144,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     made.write_params()
     monkeypatch.setenv("TOWPATH_ROOT", str(tmp_path))
     monkeypatch.delenv("TOWPATH_ATTEMPT", raising=False)
-    return made
+    yield made
+    for lock in run._locks.values():
+        lock.release()
+    run._locks.clear()

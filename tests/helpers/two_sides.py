@@ -172,15 +172,18 @@ def old_side() -> Iterator[Old]:
 
 
 @contextmanager
-def two_sides(folder: Path, root: Path, **variables: Any) -> Iterator[Sides]:
+def two_sides(
+    folder: Path, root: Path, *, app: str = APP, stumbling: bool = False, **variables: Any
+) -> Iterator[Sides]:
     """Both sides and the gateway, with these variables beside the usual ones; the table of the lines is there."""
-    for name, config, script in (("worker", WORKER, APP), ("gateway", GATEWAY, "")):
+    for name, config, script in (("worker", WORKER, app), ("gateway", GATEWAY, "")):
         (folder / name).mkdir(parents=True)
         (folder / name / "index.ts").write_text(script, encoding="utf-8")
         given = {"vars": {"ORIGIN": "http://replaced"}} if name == "gateway" else {}
         (folder / name / "wrangler.jsonc").write_text(json.dumps({**config, **given}), encoding="utf-8")
     with old_side() as old:
         gateway = replace(read_gateway(folder / "gateway"), variables={**VARIABLES, "ORIGIN": old.url, **variables})
+        gateway = gateway.stumbling() if stumbling else gateway
         places = {"bucket": "b", "database_id": "app", "root": root, "state": State(folder / "state")}
         with (
             start("two", "local", 0, worker=folder / "worker", gateway=gateway, deadline=120.0, **places) as runtime,

@@ -7,11 +7,9 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -22,6 +20,8 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from helpers.ports import free_port
+from helpers.waiting import until
 
 from towpath.local import processes
 
@@ -30,6 +30,7 @@ generator, planted = import_module(f"{NAME}.generator"), import_module(f"{NAME}.
 places, working, draining = (import_module(f"{NAME}.{name}") for name in ("settings", "live", "drain"))
 tasks, maintenance = import_module(f"{NAME}.tasks"), import_module(f"{NAME}.maintenance")
 SMALL = generator.SCALES["small"]
+LONG = 240.0  # seconds that a server and a worker may take to begin beside other tests
 FREE = {"port_postgresql": 0, "port_redis": 0, "ends_with_us": True}
 PLANTED_ROWS = (
     "SELECT r::text, u::text FROM quiz_results r JOIN users u ON u.id = r.user_id "
@@ -400,10 +401,10 @@ def test_a_worker_works_and_is_drained(folder: Path, changed: Any, root: Path, t
 
 
 def names_of_workers(settings: Any) -> list[str]:
-    """The workers that answer Celery's ping."""
+    """The worker that answers Celery's ping, if there is one."""
     app = tasks.celery_app(settings)
     try:
-        return sorted(app.control.inspect(timeout=1.0).ping() or {})
+        return sorted(app.control.inspect(timeout=5.0, limit=1).ping() or {})  # the first one answers for all
     finally:
         app.close()
 
@@ -418,27 +419,29 @@ def test_served_with_a_worker_that_rests_while_the_switch_is_on(
     folder: Path, changed: Any, root: Path, tmp_path: Path
 ) -> None:
     port, switch = free_port(), maintenance.MaintenanceSwitch(folder / "maintenance.json")
+    written = tmp_path / "served.log"
 
-    def until(found: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 240
-        while not found():
-            assert served.poll() is None, (tmp_path / "served.log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "served.log").read_text()
+    def comes(found: Callable[[], bool]) -> None:
+        def ask() -> bool:
+            assert served.poll() is None, written.read_text()
+            return found()
+
+        until(ask, written.read_text, LONG)
 
     switch.freeze("a test")
     before = waiting(folder)
-    with (tmp_path / "served.log").open("wb") as log:
+    with written.open("wb") as log:
         command = [sys.executable, "-m", NAME, "serve", "--data", str(folder), "--port", str(port), "--worker"]
         served = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
     try:
-        until(lambda: answers(port) == {"maintenance": True, "writes_in_flight": 0})
+        comes(lambda: answers(port) == {"maintenance": True, "writes_in_flight": 0})
         assert (names_of_workers(changed), waiting(folder)) == ([], before)
         switch.thaw()
-        until(lambda: waiting(folder) == 0)
-        assert len(names_of_workers(changed)) == 1
+        comes(lambda: waiting(folder) == 0)
+        comes(lambda: len(names_of_workers(changed)) == 1)
 
         switch.freeze("a test")
-        until(lambda: not names_of_workers(changed))
+        comes(lambda: not names_of_workers(changed))
         events = value(folder, "SELECT count(*) FROM quiz_events")
         app = tasks.celery_app(changed)
         app.send_task(tasks.SHARED, args=("abc", "mail"))
@@ -446,7 +449,7 @@ def test_served_with_a_worker_that_rests_while_the_switch_is_on(
         assert names_of_workers(changed) == []
         assert value(folder, "SELECT count(*) FROM quiz_events") == events
         switch.thaw()
-        until(lambda: value(folder, "SELECT count(*) FROM quiz_events") == events + 1)
+        comes(lambda: value(folder, "SELECT count(*) FROM quiz_events") == events + 1)
 
         done = spark(root, "down", "--data", str(folder))
         assert (done.returncode, done.stdout.strip()) == (0, f"{folder}: stopped")
@@ -457,12 +460,6 @@ def test_served_with_a_worker_that_rests_while_the_switch_is_on(
             os.killpg(served.pid, signal.SIGKILL)
             served.wait()
         places.up(folder, 0, 0, ends_with_us=True)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> dict[str, Any] | None:
@@ -486,9 +483,7 @@ def test_a_worker_ends_with_whom_it_stands_beside(folder: Path, changed: Any, ro
             env={**os.environ, "PERSONALITY_SPARK_WORKER": "1"},
         )
     try:
-        deadline = time.monotonic() + 240
-        while not names_of_workers(changed):
-            assert time.monotonic() < deadline, (tmp_path / "served.log").read_text()
+        until(lambda: names_of_workers(changed), (tmp_path / "served.log").read_text, LONG)
         (worker,) = psutil.Process(served.pid).children()
         served.kill()
         assert worker.wait(timeout=120) in (0, None)

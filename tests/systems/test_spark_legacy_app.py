@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 import pytest
 from celery.exceptions import Reject
 from helpers import serving
+from helpers.waiting import until
 from sqlalchemy import text
 
 NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
@@ -165,9 +165,7 @@ def test_writes_under_way_are_counted(client: httpx.Client, served: Any, monkeyp
     go_on.set()
     writing.join()
     # the count falls after the answer has gone out, which is the safe side for a freeze
-    deadline = time.monotonic() + 30
-    while client.get("/health").json()["writes_in_flight"]:
-        assert time.monotonic() < deadline
+    until(lambda: client.get("/health").json()["writes_in_flight"] == 0, "a write is counted for ever")
 
 
 def test_the_tasks_do_what_they_say(served: Any, settings: Any) -> None:

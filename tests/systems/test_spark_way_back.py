@@ -13,6 +13,7 @@ from helpers.project import Ran
 from helpers.spark import HTTP, NAME, Spark, spark
 from helpers.spark_reading import queued, unlike_cards, unlike_keys, unlike_rows
 from helpers.spark_rows import NEWCOMER, write_rows
+from helpers.waiting import enough, until
 
 LATER = "2035-06-01T00:00:00Z"
 EMBED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
@@ -80,19 +81,11 @@ def work(project: Spark) -> dict[str, str]:
     token = {"Authorization": f"Bearer {project.runtime.worker_token.reveal()}"}
     jobs = [{"id": "new-later", "eta": LATER, **task}, {"id": "new-dead", **task, "task": "mail.unknown"}]
     assert HTTP.post(f"{address}/enqueue", json=jobs, headers=token).status_code == 202
-    arrived(project, "SELECT id FROM received_jobs WHERE id = 'new-later'", 1)
-    arrived(project, "SELECT id FROM received_jobs_dead WHERE id = 'new-dead'", 1)
+    for sql in ("FROM received_jobs WHERE id = 'new-later'", "FROM received_jobs_dead WHERE id = 'new-dead'"):
+        until(lambda sql=sql: project.target(f"SELECT id {sql}"), f"nothing arrived {sql}")
     new = f"SELECT id FROM received_jobs WHERE body LIKE '%{result['id']}%'"
-    arrived(project, new, 2)
+    enough(lambda: project.target(new), 2, "the jobs about the result did not arrive")
     return {"session": session, "leader": leader, "result": result["id"], "card": card.json()["id"], "quiz": quiz.text}
-
-
-def arrived(project: Spark, sql: str, number: int) -> None:
-    """Wait until the consumers have kept so many."""
-    end = time.monotonic() + 60
-    while len(project.target(sql)) < number:
-        assert time.monotonic() < end, sql
-        time.sleep(0.2)
 
 
 def test_what_stands_in_the_way_is_named_and_nothing_is_carried(crossed: Crossed) -> None:

@@ -20,6 +20,7 @@ import yaml
 from helpers.serving import served
 from helpers.spark import NAME, Spark, spark
 from helpers.spark_reading import NEW, OLD, SELECTED, wanted_rows
+from helpers.waiting import until
 
 from towpath.tables import fence
 
@@ -79,11 +80,8 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
 
 
 def eventually(project: Spark, sql: str) -> list[list[Any]]:
-    """Rows that a message brings, at most a minute later."""
-    deadline = time.monotonic() + 60
-    while not (found := project.target(sql)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+    """Rows that a message brings."""
+    return until(lambda: project.target(sql), f"nothing arrived: {sql}")
 
 
 def newest_job(project: Spark) -> tuple[str, str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.passage import Passage, put
 
 from towpath.checks import Check, Verdict
 from towpath.cli.command import run_command
 from towpath.local import Runtime
+from towpath.local.runtime import S3
 from towpath.places.address import open_place
 from towpath.places.holding import Holding
 from towpath.places.record import homes
@@ -185,16 +185,16 @@ def test_a_copy_that_was_killed_goes_on(
     for number in range(300):
         (folder.path / "snapshot" / f"{number:03}.chunks").write_bytes(os.urandom(20_000))
     command = [sys.executable, "-m", "towpath", "place", "keep", OLD, "--records", f"s3://{bucket}/kept"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        there = r2_client.list_objects_v2(Bucket=bucket, Prefix="kept/toy/local/20")["KeyCount"]
-        if there > 3:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with Passage().open() as passage, passage.stop(put, 20, "after") as stop:
+        passage.behind = runtime.port
+        environment = {**os.environ, "TOWPATH_RECORDS_ENDPOINT": f"http://127.0.0.1:{passage.port}{S3}"}
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process:
+            stop.wait(process)
+            process.kill()
     store = open_place(f"s3://{bucket}/kept", toy.root)
-    assert 3 < there < 300
+    assert 3 < r2_client.list_objects_v2(Bucket=bucket, Prefix="kept/toy/local/20")["KeyCount"] < 300
     assert homes(store) == {}
     monkeypatch.setenv("TOWPATH_RECORDS", f"s3://{bucket}/kept")
     assert run_command(["place", "keep", OLD]) == 3, "the dead one holds the place"

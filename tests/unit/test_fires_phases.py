@@ -6,7 +6,7 @@ real ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +32,6 @@ from towpath.keys.load import Loaded
 from towpath.local.postgresql import Postgresql
 from towpath.postgresql.capture import capture
 from towpath.postgresql.snapshot import Snapshot
-from towpath.runs import run as running
 from towpath.runs.run import Run, open_run
 from towpath.sensitive import NOTHING
 from towpath.tables import load as loading
@@ -48,10 +47,8 @@ COMPLETE = Loaded("kv", 2, 2, 2, 3, 9, (), (), (), 0.1)
 
 
 @pytest.fixture
-def run(toy: Any) -> Iterator[Run]:
-    yield open_run("01-inventory", toy.params())
-    for lock in running._locks.values():
-        lock.release()
+def run(toy: Any) -> Run:
+    return open_run("01-inventory", toy.params())
 
 
 def told(run: Run) -> set[str]:

@@ -6,12 +6,13 @@ import datetime as dt
 import json
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.fires import fires, not_passed
+from helpers.toy import STAGING
 
 from towpath.checks import Decision, Finding, Rule, Severity, Waiver, judge
 from towpath.errors import WrongUse
@@ -20,7 +21,6 @@ from towpath.places.sync import keep
 from towpath.plan.params import load_params, params_from
 from towpath.plan.plan import make_plan
 from towpath.plan.problems import PlanRefused
-from towpath.runs import run as running
 from towpath.runs.approvals import check_approvals
 from towpath.runs.folder import RunFolder
 from towpath.runs.lock import Lock
@@ -30,24 +30,8 @@ from towpath.runs.run import Run, open_run
 from towpath.runs.seal import signer_for
 from towpath.runs.verification import verify_run
 
-STAGING = {
-    "environment": "staging",
-    "approved_plan": "",
-    "cloudflare_api": "https://api.cloudflare.com/client/v4",
-    "cloudflare_account": "0123456789abcdef0123456789abcdef",
-    "cloudflare_token": "env:CLOUDFLARE_API_TOKEN",
-    "d1_database_id": "11111111-2222-4333-8444-555555555555",
-    "r2_endpoint": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
-}
 TB203 = Rule("TB203", "tables", "orphans", Severity.DECIDE, "decide", ("null", "park"), ("null", "park"), "rows")
 DAY = dt.date(2026, 11, 21)
-
-
-@pytest.fixture(autouse=True)
-def _released() -> Iterator[None]:
-    yield
-    for lock in running._locks.values():
-        lock.release()
 
 
 def refusals(toy: Any, file: str = "local") -> set[str]:

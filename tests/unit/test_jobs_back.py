@@ -12,6 +12,7 @@ import pytest
 import redis
 from helpers import celery_side
 from helpers.celery_side import DIGEST, GATES, SHARED
+from helpers.waiting import until
 
 from towpath import jobs
 from towpath.cloudflare import D1
@@ -23,7 +24,7 @@ from towpath.local.redis import RedisServer
 
 QUEUES = ("celery", "analytics")
 TASKS = (SHARED, DIGEST)
-LATER = "2035-01-01T00:00:00+00:00"
+PAST, LATER = "2020-01-01T00:00:00+00:00", "2035-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
@@ -50,12 +51,7 @@ def item(id: str, *args: Any, task: str = SHARED, eta: str | None = None, **othe
 
 def kept(d1: D1, id: str, *, sql: str = "SELECT ran_at, returned_at FROM job_states WHERE id = ?") -> list[Any]:
     """A row about a job, as soon as there is one."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if rows := d1.query(sql, id).rows:
-            return list(rows[0])
-        time.sleep(0.1)
-    raise AssertionError(f"{id} did not arrive")
+    return list(until(lambda: d1.query(sql, id).rows, f"{id} did not arrive")[0])
 
 
 RAN = "SELECT id FROM job_states WHERE id = ? AND ran_at IS NOT NULL"
@@ -160,6 +156,24 @@ def test_it_may_be_repeated(redis_client: redis.Redis, push: Push, d1: D1) -> No
     after = find(d1, redis_client)
     assert (after.give, after.given, after.count) == ((), ("later",), 0)
     assert jobs.prove_jobs_back(d1, redis_client, after, QUEUES).wrong == ()
+
+
+def test_a_job_that_stayed_and_was_run_by_the_old_side_is_not_pushed_again(
+    app: Any, redis_client: redis.Redis, push: Push, d1: D1, tmp_path: Path
+) -> None:
+    id = app.send_task(SHARED, (1,), eta=dt.datetime(2035, 1, 1, tzinfo=dt.UTC)).id
+    manifest = jobs.export(redis_client, QUEUES, tmp_path).manifest
+    push.send([item(id, 1, eta=LATER)])
+    kept(d1, id, sql=THERE)
+    found = find(d1, redis_client, manifest)
+    assert found.stay == (id,)
+    carry(d1, redis_client, found)
+    redis_client.rpop("celery")  # a worker of the old side ran it, and then the way back is begun again
+    again = find(d1, redis_client, manifest)
+    assert (again.give, again.stay, again.given, again.conflicts) == ((), (), (id,), ())
+    assert carry(d1, redis_client, again) == 0
+    assert jobs.prove_jobs_back(d1, redis_client, again, QUEUES).wrong == ()
+    assert redis_client.llen("celery") == 0
 
 
 def test_what_ran_is_taken_out_of_wherever_the_broker_holds_it(
@@ -284,25 +298,21 @@ def test_celery_runs_what_was_carried_back(
         ran = gates.blpop(["ran"], timeout=60)
         assert ran is not None
         assert ran[1].decode() == repr((("é",), {}))
-        end = time.monotonic() + 60
-        while (held := reserved(redis_client)) != ["scheduled"] and time.monotonic() < end:
-            time.sleep(0.1)
-        assert held == ["scheduled"]  # the worker holds it until its time has come
+        # the worker holds it until its time has come
+        until(lambda: reserved(redis_client) == ["scheduled"], "the worker does not hold what is scheduled")
         assert gates.llen("ran") == 0
 
 
 def test_the_new_side_leaves_alone_what_was_handed_back(redis_client: redis.Redis, push: Push, d1: D1) -> None:
-    soon = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=6)).isoformat()
-    push.send([item("back", 1, eta=soon), item("stays", 2, eta=soon)])
+    push.send([item("back", 1, eta=LATER), item("stays", 2, eta=LATER)])
     kept(d1, "back", sql=THERE)
     kept(d1, "stays", sql=THERE)
     found = find(d1, redis_client)
     only = jobs.Back(**{name: getattr(found, name) for name in jobs.Back.__slots__} | {"give": found.give[:1]})
     assert [one.id for one in only.give] == ["back"]
     carry(d1, redis_client, only)
-    kept(d1, "stays", sql=RAN)  # both messages were due at the same moment
-    push.send([item("after", 3)])
-    kept(d1, "after", sql=RAN)
+    push.send([item("back", 1, eta=PAST), item("stays", 2, eta=PAST)])  # both messages come again, and are due
+    kept(d1, "stays", sql=RAN)
     ran, returned = kept(d1, "back")
     assert (ran, returned is not None) == (None, True)
 

@@ -9,14 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from helpers.project import until
-from helpers.two_sides import GATEWAY, VARIABLES, WORKER, Sides
+from helpers.two_sides import Sides, two_sides
+from helpers.waiting import until
 
-from towpath.cloudflare import D1
-from towpath.cloudflare.kv import KV
-from towpath.local import State, read_gateway, start
-from towpath.local.gateway import NAMESPACE, REQUESTS, STUMBLE
-from towpath.traffic import requests
+from towpath.local.gateway import STUMBLE
 
 # It counts what it was asked, in the isolate's memory, so that one can see what a failed request had done.
 COUNTS = """
@@ -32,21 +28,8 @@ export default {
 
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Sides]:
-    folder = tmp_path_factory.mktemp("stumbling")
-    for name, config in (("worker", WORKER), ("gateway", GATEWAY)):
-        (folder / name).mkdir()
-        (folder / name / "index.ts").write_text(COUNTS, encoding="utf-8")
-        given = {"vars": {**VARIABLES, "ORIGIN": "http://127.0.0.1:9"}} if name == "gateway" else {}
-        (folder / name / "wrangler.jsonc").write_text(json.dumps({**config, **given}), encoding="utf-8")
-    gateway = read_gateway(folder / "gateway").stumbling()
-    places = {"bucket": "b", "database_id": "d", "root": root, "state": State(folder / "state")}
-    with (
-        start("two", "local", 0, worker=folder / "worker", gateway=gateway, deadline=120.0, **places) as runtime,
-        runtime.client() as client,
-    ):
-        lines = D1(client, REQUESTS)
-        requests.prepare(lines)
-        yield Sides(runtime, None, KV(client, NAMESPACE), lines)  # type: ignore[arg-type]
+    with two_sides(tmp_path_factory.mktemp("stumbling"), root, app=COUNTS, stumbling=True) as made:
+        yield made
 
 
 def asked(http: httpx.Client) -> int:

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from helpers.census import look
+from helpers.waiting import enough, until
 from helpers.worker_side import NAMES, SYSTEM, migrations
 
 from towpath.cloudflare import D1
@@ -62,11 +62,8 @@ def job(id: str, **other: Any) -> dict[str, Any]:
 
 
 def rows(d1: D1, sql: str, expected: int) -> list[list[Any]]:
-    """The rows once there are as many as expected, at most a minute later: a message takes its time."""
-    deadline = time.monotonic() + 60
-    while len(found := d1.query(sql).rows) < expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+    """The rows once there are as many as expected: a message takes its time."""
+    return list(enough(lambda: d1.query(sql).rows, expected, sql))
 
 
 def test_the_selftest_proves_the_queues_too_and_leaves_nothing(served: Runtime, root: Path, d1: D1) -> None:
@@ -175,11 +172,12 @@ def test_a_job_is_sent_on_until_it_is_due_and_does_not_run_when_it_has_expired(
 
     due = job("due-soon", eta=at(2.5), expires=at(3600))
     assert enqueue(job("expired", expires=at(-1)), job("at-once"), due).status_code == 202
-    deadline, ran = time.monotonic() + 60, []
-    while "due-soon" not in ran and time.monotonic() < deadline:
-        time.sleep(0.05)
-        ran = re.findall(r"job (expired|at-once|due-soon) runs", served.state.log.read_text(encoding="utf-8"))
-    assert ran == ["at-once", "due-soon"]
+
+    def ran() -> list[str]:
+        return re.findall(r"job (expired|at-once|due-soon) runs", served.state.log.read_text(encoding="utf-8"))
+
+    until(lambda: "due-soon" in ran(), "what was due did not run")
+    assert ran() == ["at-once", "due-soon"]
 
 
 def test_a_task_that_nobody_knows_ends_in_the_dead_letter_queue(

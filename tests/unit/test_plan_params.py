@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers.toy import STAGING
 
 from towpath.errors import WrongUse
 from towpath.plan.addresses import is_loopback
@@ -16,13 +17,7 @@ from towpath.plan.problems import PlanRefused
 
 HASH = "5f" * 32
 REMOTE = {
-    "environment": "staging",
-    "approved_plan": "",
-    "cloudflare_api": "https://api.cloudflare.com/client/v4",
-    "cloudflare_account": "0123456789abcdef0123456789abcdef",
-    "cloudflare_token": "env:CLOUDFLARE_API_TOKEN",
-    "d1_database_id": "11111111-2222-4333-8444-555555555555",
-    "r2_endpoint": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+    **STAGING,
     "r2_access_key": "env:R2_ACCESS_KEY_ID",
     "r2_secret_key": "env:R2_SECRET_ACCESS_KEY",
 }

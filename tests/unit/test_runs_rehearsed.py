@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.toy import STAGING
 
 from towpath.checks import Check, Verdict
 from towpath.errors import WrongUse
@@ -22,15 +23,6 @@ from towpath.runs.seal import seal_attempt
 BACK, LAST = "04-roll-back", "03-export"
 WAY_BACK = "way_back: {phase: 04-roll-back, gate: begun, minutes: 1, rehearsed_within_days: 3}\n---\n\n# Toy"
 NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)
-STAGING = {
-    "environment": "staging",
-    "approved_plan": "",
-    "cloudflare_api": "https://api.cloudflare.com/client/v4",
-    "cloudflare_account": "0123456789abcdef0123456789abcdef",
-    "cloudflare_token": "env:CLOUDFLARE_API_TOKEN",
-    "d1_database_id": "11111111-2222-4333-8444-555555555555",
-    "r2_endpoint": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
-}
 
 
 @pytest.fixture

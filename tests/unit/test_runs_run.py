@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,6 @@ from towpath.runs.results import PhaseResult, read_result, write_result
 from towpath.runs.run import ChecksFailed, Run, open_run
 
 HERE = {"source": "toy.sqlite", "target": "d1 toy-local"}
-
-
-@pytest.fixture(autouse=True)
-def _released() -> Iterator[None]:
-    yield
-    from towpath.runs import run
-
-    for lock in run._locks.values():
-        lock.release()
 
 
 def pass_phase(toy: Any, phase: str, **changes: Any) -> Run:
