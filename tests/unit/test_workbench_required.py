@@ -16,6 +16,7 @@ from towpath.plan.rules import RULES as PLAN
 from towpath.routes.rules import RULES as ROUTES
 from towpath.tables.acceptance import RULES as ACCEPTANCE
 from towpath.tables.rules import RULES as TABLES
+from towpath.traffic.rules import RULES as TRAFFIC
 from towpath.workbench.required import ALWAYS, SURFACES, SURFACES_WHEN_APPROVED, WHEN_APPROVED, required
 from towpath.workbench.rules import RULES as JOINTS
 
@@ -30,6 +31,7 @@ KNOWN = (
     | ACCEPTANCE.keys()
     | TABLES.keys()
     | JOINTS.keys()
+    | TRAFFIC.keys()
 )
 EVERYTHING = SURFACES.keys()
 
@@ -40,6 +42,13 @@ def test_what_a_system_lacks_is_not_asked_of_it() -> None:
     assert "KE403" not in joan
     assert "KE403" in spark
     assert SURFACES_WHEN_APPROVED.keys() <= SURFACES.keys()
+
+
+@pytest.mark.parametrize("phase", ["06-cutover", "07-roll-back"])
+def test_where_traffic_moves_a_phase_must_say_where_it_is_in_the_end(phase: str) -> None:
+    assert "TR107" in required(phase, approved=True, surfaces={"traffic"})
+    assert "TR107" not in required(phase, approved=False, surfaces={"traffic"})
+    assert "TR107" not in required(phase, approved=True, surfaces={"file"})
 
 
 def test_every_notebook_names_what_it_must_report(root: Path) -> None:

@@ -26,8 +26,8 @@ WHEN_APPROVED: dict[str, tuple[str, ...]] = {
     "07-roll-back": ("CU101", "CU203", "CU204", "CU207"),
 }
 # what a system has, beside rows and files: the way in which its schema is made, a server, a cache, queued jobs,
-# routes that mapping.yaml names, and whether both applications can be asked the same; where nobody has to ask them,
-# neither word is there
+# routes that mapping.yaml names, whether both applications can be asked the same (where nobody has to ask them,
+# neither word is there), and traffic that moves
 SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
     "generate": {"02-schema": ("TB320", "TB322")},
     "adopt": {"02-schema": ("FT100", "FT300"), "03-export": ("FT300",), "06-cutover": ("FT300",)},
@@ -40,6 +40,7 @@ SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
     "routes": {"01-inventory": ("RT100",)},
     "two sides": {"05-validate": ("PA101",)},
     "one side": {"05-validate": ("PA106",)},
+    "traffic": {"06-cutover": ("CU108",)},
     "cache": {
         "00-ready": ("RD013", "RD014"),
         "01-inventory": ("KE100",),
@@ -60,6 +61,7 @@ SURFACES: dict[str, dict[str, tuple[str, ...]]] = {
 SURFACES_WHEN_APPROVED: dict[str, dict[str, tuple[str, ...]]] = {
     "cache": {"04-import": ("KE402",), "06-cutover": ("KE410",), "07-roll-back": ("CU214",)},
     "jobs": {"06-cutover": ("JO301", "JO304"), "07-roll-back": ("CU216",)},
+    "traffic": {"06-cutover": ("TR107",), "07-roll-back": ("TR107",)},
 }
 
 

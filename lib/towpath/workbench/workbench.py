@@ -110,6 +110,7 @@ class Workbench(Ends):
         """What this system has, as `required` and 00-ready ask it."""
         application = self.run.mapping.traffic.application
         has = {"cache": self.params.source_cache, "jobs": self.params.source_jobs, "routes": application}
+        has["traffic"] = self.params.gateway_url
         kind = "server" if self.params.source_is_server else "file"
         asked = [name for name in (sides(self.params, self.run.mapping.traffic),) if name]
         return frozenset([self.run.mapping.tables.mode, kind, *asked, *(name for name, there in has.items() if there)])
