@@ -103,8 +103,9 @@ lock: $(VENV_STAMP) ## Resolve environment.yml and package.json again into their
 	@$(MAKE) $(PYTHON_STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --package-lock-only --ignore-scripts
 
-down: ## Stop what demo and lab leave up: the local runtime, and the servers of the legacy side
+down: ## Stop what demo, lab and a killed rehearsal leave up: the local runtime, the servers of the legacy side
 	@if [ -x $(BIN)/towpath ]; then $(BIN)/towpath local down $(SYSTEM) --env local; fi
+	@if [ -d build/local/$(SYSTEM)-rehearsal ]; then $(BIN)/towpath local down $(SYSTEM) --env rehearsal; fi
 	@for data in build/$(SYSTEM) build/rehearsal/$(SYSTEM); do if [ -d "$$data/postgresql" ]; then \
 		$(BIN)/python -m runbooks.$(SYSTEM).legacy down --data "$$data"; fi; done
 

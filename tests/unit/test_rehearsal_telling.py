@@ -13,6 +13,7 @@ from towpath.cli.command import run_command
 from towpath.errors import BadInput
 from towpath.rehearsal.ledger import Deed, Told, Write
 from towpath.rehearsal.settling import Found, settle
+from towpath.rehearsal.sides import Changes
 from towpath.rehearsal.telling import Act, write
 from towpath.rehearsal.telling import Told as Telling
 
@@ -125,3 +126,40 @@ def test_an_error_of_towpath_is_told_not_raised(monkeypatch: pytest.MonkeyPatch,
     told = drive.rehearse(Asked(root, "joan", params, tmp_path, tmp_path / "t"), print)
     assert (told.broken, told.holds) == ("the stage: is broken. Next: repair it", False)
     assert told.ended
+
+
+def test_a_signal_is_told_and_is_the_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: Path) -> None:
+    from towpath.rehearsal import drive
+    from towpath.rehearsal.playing import Stopped
+
+    def stopped(*_: Any) -> Any:
+        raise Stopped(15)
+
+    for name in ("environment.yml", "runbooks", "params"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.setenv("TOWPATH_ROOT", str(tmp_path))
+    monkeypatch.setattr(drive, "staged", stopped)
+    assert run_command(["rehearse", "joan"]) == 143
+    told = json.loads((tmp_path / "outputs/joan/rehearsal/rehearsal.json").read_text(encoding="utf-8"))
+    assert (told["broken"], told["holds"]) == ("stopped by SIGTERM", False)
+
+
+def test_an_act_in_which_nobody_asked_shows_nothing() -> None:
+    from towpath.rehearsal import drive
+
+    told = telling()
+    act = Act("over", "r", "06-cutover", "PASS", 0, 9000, 9.0, 0, {}, 9.0, 9.0)
+    drive._judge_errors(told, act)
+    assert (told.judged[0].holds, told.judged[0].value) == (False, "no request")
+
+    class Silent:
+        changes = Changes()
+
+        def requests(self) -> list[Any]:
+            return []
+
+        def say(self, _: str) -> None:
+            pass
+
+    drive._judge_promises(Silent(), told)  # type: ignore[arg-type]
+    assert (told.judged[1].holds, told.judged[1].value) == (False, "0 of 0 reads")

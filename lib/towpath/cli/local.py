@@ -16,6 +16,7 @@ from towpath.local import status as look
 from towpath.local import up as start
 from towpath.plan.params import Params, load_params, params_path
 from towpath.plan.root import inside, project_root
+from towpath.rehearsal.playing import end_left_behind
 
 HELP = """The runtime for rehearsals.
 
@@ -85,13 +86,15 @@ def up(
 
 @app.command("down")
 def down(system: System, env: Environment = "local") -> None:
-    """Stop the runtime; its data stays.
+    """Stop the runtime, and what a killed rehearsal left behind; its data stays.
 
     \b
     Example:
         towpath local down joan --env local
     """
-    typer.echo("stopped" if stop(State.of(project_root(), system, env)) else "was not up")
+    state = State.of(project_root(), system, env)
+    left = end_left_behind(state)
+    typer.echo("stopped" if stop(state) or left else "was not up")
 
 
 @app.command("status")

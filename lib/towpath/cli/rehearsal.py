@@ -30,7 +30,8 @@ def rehearse(
     Serves the old application, starts the local runtime with the gateway, lets clients work, and plays: over with a new
     side that fails at 50 %, back, over again, back again. Every write that a client was told is kept must then be there
     exactly once; the time in which nobody could write, and the way back, must keep within their budgets. Writes
-    rehearsal.json and rehearsal.txt into outputs/<system>/<env>/.
+    rehearsal.json and rehearsal.txt into outputs/<system>/<env>/. What it started ends with it; what a killed one left
+    is ended by the next.
 
     \b
     Examples:
@@ -38,6 +39,7 @@ def rehearse(
         towpath rehearse joan --rate 50
     """
     from towpath.rehearsal.drive import rehearse as play
+    from towpath.rehearsal.playing import stoppable
     from towpath.rehearsal.stage import Asked
     from towpath.rehearsal.telling import write
 
@@ -45,11 +47,14 @@ def rehearse(
     params = load_params(params_path(root, system, env))
     folder = root / "build" / env / f"{system}.traffic" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
     place = Path(data) if data else root / "build" / env / system
-    told = play(Asked(root, system, params, place.resolve(), folder, clients, rate, seed), typer.echo)
+    with stoppable():
+        told = play(Asked(root, system, params, place.resolve(), folder, clients, rate, seed), typer.echo)
     files = [folder / "traffic" / name for name in ("ledger.jsonl", "requests.jsonl", "seconds.jsonl")]
     path = write(told, root / "outputs" / system / env, files)
     typer.echo("")
     for line in told.lines():
         typer.echo(line)
     typer.echo(f"written to {inside(root, path)}")
+    if told.signal:
+        raise typer.Exit(128 + told.signal)
     raise typer.Exit(PASS if told.holds else COULD_NOT_FINISH if told.broken else CHECKS_FAILED)

@@ -15,18 +15,19 @@ from pathlib import Path
 import psutil
 
 MARK = "TOWPATH_STATE"
+SERVING = ("node", "workerd", "MainThread")  # what the runtime's processes are called
 POLITE = 10.0  # seconds between asking and killing
 
 
-def marked(folder: Path) -> list[psutil.Process]:
-    """The living processes that serve the state in `folder`, node before workerd."""
+def marked(folder: Path, mark: str = MARK, names: tuple[str, ...] = SERVING) -> list[psutil.Process]:
+    """The living processes that serve the state in `folder`, node before workerd; or those of another mark."""
     found = []
     for process in psutil.process_iter(["name", "create_time"]):
         name = process.info["name"] or ""
-        if not name.startswith(("node", "workerd", "MainThread")):
+        if not name.startswith(names):
             continue
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == str(folder) and not gone(process):
+            if process.environ().get(mark) == str(folder) and not gone(process):
                 found.append(process)
     return sorted(found, key=lambda process: float(process.info["create_time"]))
 

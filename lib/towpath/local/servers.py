@@ -229,7 +229,8 @@ def ending_with_us(pid: int, how: signal.Signals) -> Iterator[None]:
 def _watch(pid: int, how: signal.Signals) -> None:
     """Let a small shell end the server when this process dies, in whatever way."""
     command = ["/bin/sh", "-c", WATCHER, "sh", how.name.removeprefix("SIG"), str(pid)]
-    _watchers[pid] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    # It must outlive whoever is found by a mark in the environment.
+    _watchers[pid] = subprocess.Popen(command, stdin=subprocess.PIPE, env={}, start_new_session=True)
 
 
 def _unwatch(pid: int) -> None:

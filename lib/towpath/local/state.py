@@ -8,6 +8,7 @@ build/local/<system>-<environment>/
     secrets/          what the Worker's secrets.required asks for, a file for each: put there by its owner, or made up
     worker.js         the system's Worker, bundled, where it has one; gateway.js the same for its gateway
     runtime.json      the process that serves it, with its start time and port
+    rehearsal.json    the process that plays a rehearsal over it
     runtime.log       what the runtime said since its last start
     lock              held while somebody starts, stops or resets
 """

@@ -12,6 +12,7 @@ from towpath.checks import Verdict
 from towpath.errors import CHECKS_FAILED, TowpathError
 from towpath.plan.plan import make_plan
 from towpath.rehearsal import observed, telling
+from towpath.rehearsal.playing import Stopped
 from towpath.rehearsal.stage import Asked, Stage, now, staged, used
 from towpath.rehearsal.telling import Act, Told
 from towpath.runs.results import PhaseResult
@@ -34,6 +35,8 @@ def rehearse(asked: Asked, say: Callable[[str], None]) -> Told:
         _judge_promises(stage, told)
     except TowpathError as error:
         told.broken = error.line
+    except Stopped as error:
+        told.broken, told.signal = str(error), error.number
     told.ended = _utc()
     return told
 
@@ -114,10 +117,10 @@ def _settle(stage: Stage, told: Told, side: str, when: str) -> None:
 
 def _judge_errors(told: Told, act: Act) -> None:
     errors = sum(counts["errors"] for counts in act.sides.values())
-    percent = 100 * errors / act.requests if act.requests else 0.0
-    told.judge(
-        f"{act.name}: errors that users saw", percent <= telling.ERRORS, f"{percent:.2f} %", f"{telling.ERRORS} %"
-    )
+    percent = 100 * errors / act.requests if act.requests else None  # nobody who asks sees no error
+    words = "no request" if percent is None else f"{percent:.2f} %"
+    holds = percent is not None and percent <= telling.ERRORS
+    told.judge(f"{act.name}: errors that users saw", holds, words, f"{telling.ERRORS} %")
 
 
 def _judge_promises(stage: Stage, told: Told) -> None:
@@ -126,7 +129,7 @@ def _judge_promises(stage: Stage, told: Told) -> None:
     reads = sum(one.what == "look" and one.succeeded for one in requests)
     shown = "; ".join(f"{one.missed} by {one.side}" for one in broken[:3])
     words = f"{len(broken):,} of {reads:,} reads {shown}".strip()
-    told.judge("everybody reads what they have written", not broken, words)
+    told.judge("everybody reads what they have written", bool(reads) and not broken, words)
     stage.say(f"{waited:,} reads waited for the way back, as docs/traffic.md says")
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import httpx
 
 from towpath.cloudflare.kv import KV
 from towpath.errors import CannotFinish, TowpathError, WrongUse
-from towpath.local import processes
+from towpath.local import processes, servers
 from towpath.traffic import setting
 
 PATIENCE = 60.0  # seconds until the old application answers, or has ended
@@ -37,9 +37,13 @@ class OldSide:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    _leash: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
     def start(self) -> None:
-        """Serve it, and wait until it answers.  Raises WrongUse for a port in use, CannotFinish."""
+        """Serve it, and wait until it answers.  Raises WrongUse for a port in use, CannotFinish.
+
+        It ends with this process, in whatever way that ends.
+        """
         port = urllib.parse.urlsplit(self.url).port
         if port is None or not processes.freed(port):
             who = processes.described(processes.holder(port)) if port else "nobody: source_url names no port"
@@ -55,8 +59,9 @@ class OldSide:
                 stderr=log,
                 start_new_session=True,
             )
+        self._leash.enter_context(servers.ending_with_us(self.process.pid, signal.SIGTERM))
         end = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not (self._answers() and self._listens(port)):
             if self.process.poll() is not None or time.monotonic() > end:
                 said = self.log.read_text(encoding="utf-8", errors="replace").strip()[-500:]
                 what = f"the old application does not answer: {said}"
@@ -68,6 +73,7 @@ class OldSide:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self._leash.close()
 
     def stop(self) -> None:
         """Ask it to end, and wait."""
@@ -77,6 +83,12 @@ class OldSide:
                 self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._leash.close()
+
+    def _listens(self, port: int) -> bool:
+        """Whether it is this process that answers: somebody else may have taken a free port a moment before it."""
+        holder = processes.holder(port)
+        return self.process is not None and (holder is None or holder.pid == self.process.pid)
 
     def _answers(self) -> bool:
         try:

@@ -17,14 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from towpath.cloudflare.client import Client
 from towpath.cloudflare.d1 import D1
 from towpath.cloudflare.kv import KV
 from towpath.errors import CannotFinish, WrongUse
-from towpath.local import State
+from towpath.local import State, processes
 from towpath.local.gateway import STUMBLE
 from towpath.plan.params import Params
-from towpath.rehearsal import observed
+from towpath.rehearsal import observed, playing
 from towpath.rehearsal.application import Application, application_of
 from towpath.rehearsal.generator import Generator, Order, generating
 from towpath.rehearsal.ledger import Told, read_ledger
@@ -80,7 +82,14 @@ class Stage:
 
     def towpath(self, *words: str) -> int:
         """Run a command of Towpath to its end; what it says goes to the terminal."""
-        return subprocess.run(self.words(*words), cwd=self.asked.root, env=self.variables, check=False).returncode
+        # A session of its own: it is asked to end once, by us, and not by the terminal as well.
+        process = subprocess.Popen(self.words(*words), cwd=self.asked.root, env=self.variables, start_new_session=True)
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                processes.end([psutil.Process(process.pid)], playing.PATIENCE)
+                process.wait()
 
     def words(self, *words: str) -> list[str]:
         """A command of Towpath for this system and environment."""
@@ -179,14 +188,17 @@ def staged(asked: Asked, say: Callable[[str], None]) -> Iterator[Stage]:
         d1, lines = D1(patient, params.d1_database_id), D1(patient, params.gateway_database_id)
         kv = KV(patient, params.gateway_namespace_id)
         stage = Stage(asked, application, old, kv, d1, lines, prefix, Changes(), say)
-        stage.mark("both sides begin")
-        try:
-            stage.begin_anew()
-            old.environment = application.environment(state.secrets)
-            with served(old), watched(quick, stage.changes):
-                yield stage
-        finally:
-            stage.towpath("local", "down")
+        with playing.playing(state) as left:
+            if left:
+                say(f"ended what a killed rehearsal had left: pid {', '.join(map(str, left))}")
+            stage.mark("both sides begin")
+            try:
+                stage.begin_anew()
+                old.environment = application.environment(state.secrets)
+                with served(old), watched(quick, stage.changes):
+                    yield stage
+            finally:
+                stage.towpath("local", "down")
 
 
 @contextmanager

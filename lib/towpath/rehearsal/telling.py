@@ -63,6 +63,7 @@ class Told:
     judged: list[Judged] = field(default_factory=list)
     ended: str = ""
     broken: str = ""  # why it could not come to its end
+    signal: int = 0  # that stopped it
 
     @property
     def holds(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,12 +37,9 @@ class Pair:
 
 
 def old_application(bench: Workbench, folder: Path, stack: ExitStack) -> str:
-    """Serve the old application over a folder until `stack` closes, or this process ends in whatever way; its URL."""
+    """Serve the old application over a folder until `stack` closes, or this process ends; its URL."""
     url = f"http://127.0.0.1:{servers.free_port()}"
-    side = OldSide(bench.root, bench.params.system, folder, url, folder.with_suffix(".log"))
-    stack.enter_context(served(side))
-    assert side.process is not None
-    stack.enter_context(servers.ending_with_us(side.process.pid, signal.SIGTERM))
+    stack.enter_context(served(OldSide(bench.root, bench.params.system, folder, url, folder.with_suffix(".log"))))
     return url
 
 
