@@ -47,7 +47,6 @@ class _TableConverter:
     def __init__(self, catalog: Catalog, table: Table, book: Book) -> None:
         self.catalog, self.table, self.book = catalog, table, book
         self.forms = forms_of(table)
-        self.sequence = ""
         key = table.primary_key
         self.rowid = key[0] if len(key) == 1 and table.column(key[0]).base in KEYS else ""
 
@@ -68,7 +67,7 @@ class _TableConverter:
             codes = (*codes, "PG323")
         reason = "; ".join(dict.fromkeys(c.reason for c in columns if c.reason))
         self.book.add("table", self.table.qualified, CHANGED if codes else KEPT, codes, reason, after=sql)
-        return GeneratedTable(self.table.flat, self.table.qualified, sql, tuple(columns), self.sequence)
+        return GeneratedTable(self.table.flat, self.table.qualified, sql, tuple(columns))
 
     def _column(self, column: Column) -> tuple[str, GeneratedColumn]:
         rule = rule_for(column)
@@ -106,7 +105,6 @@ class _TableConverter:
             return []
         codes.append("PG311")
         reasons.append(f"{name} goes on as AUTOINCREMENT")
-        self.sequence = name
         self.book.sequence(name, CHANGED, "PG311", f"goes on as AUTOINCREMENT of {self.table.flat}")
         return ["AUTOINCREMENT"]
 

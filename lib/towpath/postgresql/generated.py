@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from towpath.checks import Finding, Severity
-from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.rules import RULES
 
 KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
@@ -34,7 +33,6 @@ class GeneratedTable:
     source: str  # schema.table
     sql: str
     columns: tuple[GeneratedColumn, ...]
-    autoincrement: str = ""  # the sequence whose next number goes on: schema.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +97,6 @@ class Generated:
             if (account.kind, account.name) == (kind, name):
                 return account
         raise KeyError((kind, name))
-
-    def sequence_values(self, catalog: Catalog) -> dict[str, int]:
-        """For each table with AUTOINCREMENT what `sqlite_sequence` must hold, so that the next number is the same.
-
-        A sequence whose value this user may not read is not among them: the largest key stands for it then.
-        """
-        following = {sequence.qualified: sequence.next_value for sequence in catalog.sequences}
-        named = ((table.name, following.get(table.autoincrement)) for table in self.tables)
-        return {name: value - 1 for name, value in named if value is not None}
 
     def left_behind(self) -> list[Finding]:
         """PG327: what is dropped and did something, kind by kind, so that its owner can accept it by its number."""
