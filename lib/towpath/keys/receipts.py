@@ -7,7 +7,7 @@ to what KV can hold) is true for the moment of that put, and the proof needs it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -63,7 +63,7 @@ def read(kv: KV) -> Receipts:
             lifted = {key: (was, now) for key, (was, now) in plain["lifted"].items()}
             notes |= Notes(plain["expired"], plain["left"], lifted)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            step = "look who wrote it; forget the receipts, empty the namespace and import again"
+            step = "look who wrote it; empty the namespace, receipts too, and import again"
             raise CannotFinish("the receipt is not what was written", object=found.key, next=step) from error
     return Receipts(digests, notes)
 
@@ -80,10 +80,3 @@ def write(kv: KV, manifest_id: str, name: str, sha256: str, notes: Notes) -> Non
     metadata = {"sha256": sha256, "notes": int(bool(notes))}
     body = pair(f"{PREFIX}{manifest_id}/{name}", orjson.dumps(plain), expiration=None, metadata=metadata, binary=False)
     kv.put(b"[" + body + b"]")
-
-
-def forget_receipts(kv: KV) -> int:
-    """Delete every receipt, when the move is over; returns how many there were."""
-    keys: Sequence[str] = [found.key for found in kv.list(PREFIX)]
-    kv.delete(keys)
-    return len(keys)
