@@ -7,12 +7,15 @@ block.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from towpath.errors import WrongUse
 from towpath.local.processes import alive
 from towpath.local.state import State as RuntimeState
 from towpath.local.worker import worker_folder
@@ -21,6 +24,7 @@ from towpath.workbench.file_pair import file_pair
 from towpath.workbench.server_pair import server_pair
 from towpath.workbench.workbench import Workbench
 
+PREFIX = "towpath-pair-"
 WHERE = ("local", "rehearsal")  # environments in which copies are made
 
 
@@ -43,9 +47,21 @@ def reason_against(bench: Workbench) -> str:
 @contextmanager
 def pair(bench: Workbench) -> Iterator[Pair]:
     """Both sides over copies, for the length of a `with` block.  Raises what making and starting them raise."""
+    _clear()
     make = server_pair if bench.params.source_is_server else file_pair
-    with tempfile.TemporaryDirectory(prefix="towpath-pair-") as name, make(bench, Path(name)) as made:
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX) as name,
+        RuntimeState(Path(name)).locked(),
+        make(bench, Path(name)) as made,
+    ):
         yield made
+
+
+def _clear() -> None:
+    """Remove what was left by somebody who was killed: whoever lives holds the lock of his folder."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(WrongUse, OSError), RuntimeState(folder).locked():
+            shutil.rmtree(folder)
 
 
 def _is_our_runtime(bench: Workbench) -> bool:
