@@ -3,7 +3,7 @@
 The broker was only read on the way there, so it still holds what was handed over.  What the new side has run is taken
 out of it; what it has not run stays, and the consumer is told to leave it alone; what the broker does not hold (a job
 of the new side's own, or one that somebody took out) is pushed.  Receipts stand in Redis, written in the transaction
-that pushes.
+that pushes, or before it for what stays.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from towpath.jobs.target import Kept, hand_back, kept
 RECEIPTS = "_towpath/jobs-back"  # a set of ids, in the broker's database
 RECEIPT_SECONDS = 7 * 86_400
 TOGETHER = 100  # changes in one transaction
+NOTED = 1_000  # receipts in one command
 UNDER_WAY = "a consumer of the new side has taken it up and not finished it"
 UNKNOWN = "job_states names it, and neither table of jobs holds it"
 FOREIGN_QUEUE = "its queue is not one of jobs.queues in mapping.yaml"
@@ -61,7 +62,7 @@ class Back:
     stay: tuple[str, ...]  # the broker holds them, and nobody has run them
     done: tuple[str, ...]  # the new side has run them
     over: tuple[str, ...]  # nobody would run them: they have expired, or are no jobs at all
-    given: tuple[str, ...]  # pushed by an earlier attempt
+    given: tuple[str, ...]  # Celery's since an earlier attempt: pushed by it or left there, and taken by a worker since
     conflicts: tuple[tuple[str, str], ...]
     consumers: tuple[Consumer, ...]  # connections that take jobs; there must be none
 
@@ -162,12 +163,14 @@ def carry_jobs_back(d1: D1, redis: Redis, back: Back, report: Progress = silent,
     `report` counts messages; `now` in seconds since 1970.  Raises CannotFinish when a consumer took one up meanwhile:
     then nothing was pushed.
     """
+    broker = Broker(redis)
+    for start in range(0, len(back.stay), NOTED):  # before anything: if a worker runs one now, it is not pushed later
+        broker.attempt(partial(_note, redis, back.stay[start : start + NOTED]))
     hand_back(d1, back.returned, now)
     wanted = set(back.returned)
     if begun := [job.id for job in kept(d1) if job.id in wanted and not job.returned and not job.dead]:
         what = f"a consumer took up {len(begun):,} jobs meanwhile, such as {begun[0]}"
         raise CannotFinish(what, object=f"D1 {d1.database_id}", next="run the phase again: they count as done then")
-    broker = Broker(redis)
     changes: list[Given | Held] = [*back.give, *back.take]
     for start in range(0, len(changes), TOGETHER):
         some = changes[start : start + TOGETHER]
@@ -241,7 +244,7 @@ def _messages(broker: Broker, queues: Sequence[str]) -> Iterator[Held]:
 
 
 def _change(redis: Redis, changes: Sequence[Given | Held]) -> None:
-    """One transaction; what was pushed before is left out."""
+    """One transaction; what was Celery's before is left out."""
     with redis.pipeline(transaction=True) as made:
         pipeline: Any = made
         pipeline.watch(RECEIPTS)
@@ -253,6 +256,15 @@ def _change(redis: Redis, changes: Sequence[Given | Held]) -> None:
             elif one.id.encode() not in receipts:
                 pipeline.lpush(one.queue, one.message)
                 pipeline.sadd(RECEIPTS, one.id)
+        pipeline.expire(RECEIPTS, RECEIPT_SECONDS)
+        pipeline.execute()
+
+
+def _note(redis: Redis, ids: Sequence[str]) -> None:
+    """Receipts for jobs that are in the broker, and need not be pushed."""
+    with redis.pipeline(transaction=True) as made:
+        pipeline: Any = made
+        pipeline.sadd(RECEIPTS, *ids)
         pipeline.expire(RECEIPTS, RECEIPT_SECONDS)
         pipeline.execute()
 

@@ -99,5 +99,5 @@ def _lines(back: jobs.Back) -> Iterator[dict[str, Any]]:
     for take in back.take:
         yield {"id": take.id, "fate": "taken out", "message": base64.b64encode(take.message).decode()}
     taken = Counter(one.id for one in back.take)
-    for fate, ids in (("stays", back.stay), ("pushed before", back.given), ("done", back.done), ("over", back.over)):
+    for fate, ids in (("stays", back.stay), ("Celery's before", back.given), ("done", back.done), ("over", back.over)):
         yield from ({"id": id, "fate": fate} for id in ids if not taken[id])
