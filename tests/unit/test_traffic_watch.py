@@ -137,6 +137,20 @@ def test_a_window_counts_sides_and_routes(lines: D1) -> None:
     assert window(lines, 5000, 6000).side("worker") is None
 
 
+def test_the_worst_routes_are_named(lines: D1) -> None:
+    write(
+        lines,
+        *((1000 + n, "/a", "worker", 500 if n < 2 else 200, 10, 7, 0) for n in range(20)),
+        *((1000 + n, "/b", "worker", 502 if n < 3 else 200, 900, 7, 0) for n in range(4)),
+        *((1000 + n, "/c", "worker", 200, 501, 7, 0) for n in range(3)),
+        *((1000 + n, "/d", "origin", 500, 9000, 7, 0) for n in range(3)),
+    )
+    found = window(lines, 1000, 2000)
+    assert found.worst("worker") == ["/b: 3 of 4 with errors", "/a: 2 of 20 with errors"]
+    assert found.worst("worker", slower_than=500) == ["/b: p95 900 ms of 4", "/c: p95 501 ms of 3"]
+    assert found.worst("gateway") == []
+
+
 def test_a_sample_counts_the_new_side_since_the_step_began(lines: D1) -> None:
     assert sample(lines, 1000, 4000, revision=7, p95_ms=500) == Sample(3.0, 0, 0, 0, 0, 3.0)
     write(

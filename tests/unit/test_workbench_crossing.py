@@ -14,6 +14,7 @@ import httpx
 import pytest
 from helpers.small_side import Reply, as_json, small_side
 from helpers.two_sides import Sides, two_sides
+from helpers.waiting import until
 
 from towpath.checks import Check, Verdict
 from towpath.cloudflare import D1
@@ -219,6 +220,27 @@ def test_a_setting_that_changes_under_the_watch_was_not_watched(
     with pytest.raises(CannotFinish, match="step `split 100`: it may not be begun: stale or missing: the watch"):
         climbing.ramp_up(bench, over)
     assert (holds(over), closed(bench), over.aborted) == ("frozen", True, "CannotFinish in the middle of the ramp")
+
+
+@pytest.mark.usefixtures("unsampled")
+def test_a_ramp_that_is_over_budget_goes_back_and_names_the_routes(
+    bench: Any, sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = crossing(bench)
+
+    def users() -> None:
+        with sides.http() as http:
+            assert [http.delete(f"/status/{status}").status_code for status in (500, 200, 500)] == [500, 200, 500]
+        written = f"SELECT count(*) FROM _towpath_requests WHERE revision = {over.holds.revision}"
+        until(lambda: sides.lines.query(written).rows == [[3]], "the lines are not written")
+
+    monkeypatch.setattr(climbing, "watch", watched(Word.OVER_BUDGET, users))
+    [stage] = climbing.ramp_up(bench, over)
+    over.at_its_end()
+    assert (stage.percent, holds(over), closed(bench)) == (50, "frozen", True)
+    found = {check.code: (check.verdict, check.found) for check in bench.run.checks}
+    assert found["TR102"] == (Verdict.FAIL, "said; (other): 2 of 3 with errors")
+    assert found["TR107"] == (Verdict.FAIL, "50 %: over budget: said; (other): 2 of 3 with errors")
 
 
 @pytest.mark.usefixtures("unsampled")

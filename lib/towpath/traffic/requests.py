@@ -15,6 +15,7 @@ from towpath.percentiles import percentile
 from towpath.traffic.watch import Sample
 
 TABLE = "_towpath_requests"
+SHOWN = 3  # routes, where the worst are named
 ERROR = 500  # from this status on; the gateway's own 502 counts for the side that did not answer
 CREATE = (
     f"""CREATE TABLE IF NOT EXISTS {TABLE} (
@@ -56,6 +57,15 @@ class Window:
     def side(self, name: str) -> Group | None:
         """One side's requests; None if it had none."""
         return next((group for group in self.sides if group.side == name), None)
+
+    def worst(self, side: str, *, slower_than: int | None = None) -> list[str]:
+        """The routes of a side with the most errors, or those with the highest p95 above a limit, in words."""
+        mine = [group for group in self.routes if group.side == side]
+        if slower_than is None:
+            failed = sorted((group for group in mine if group.errors), key=lambda group: -group.errors)
+            return [f"{group.route}: {group.errors} of {group.requests} with errors" for group in failed[:SHOWN]]
+        slow = sorted((group for group in mine if group.p95 > slower_than), key=lambda group: -group.p95)
+        return [f"{group.route}: p95 {group.p95} ms of {group.requests}" for group in slow[:SHOWN]]
 
 
 def prepare(d1: D1) -> None:

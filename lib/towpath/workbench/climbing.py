@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from towpath import show
+from towpath.cloudflare import D1
 from towpath.errors import TowpathError
 from towpath.traffic import requests
 from towpath.traffic.rules import RULES
@@ -115,9 +116,21 @@ def _stage(bench: Workbench, crossing: Crossing, percent: int, chart: _Chart, sa
     except TowpathError as error:  # what cannot be counted is no success
         samples = samples or [Sample(0.0, 0, 0, 0, 0, 0.0)]
         outcome = Outcome(Word.NO_DATA, "TR104", f"the lines cannot be counted: {error.line}", tuple(samples))
+    if outcome.word is Word.OVER_BUDGET:
+        outcome = replace(outcome, why=f"{outcome.why}{_worst(lines, began, revision, outcome.code, allowed)}")
     bench.run.number(f"split_{percent}_requests", outcome.samples[-1].requests, "requests")
     bench.run.number(f"split_{percent}_errors", outcome.samples[-1].errors, "requests")
     return Stage(percent, began, revision, outcome, _samples(crossing, percent, sampler, outcome))
+
+
+def _worst(lines: D1, began: int, revision: int, code: str, allowed: Budget) -> str:
+    """The routes that were over the budget, for who must look into them; "" where they cannot be asked for."""
+    try:
+        found = requests.window(lines, began, round(time.time() * 1000), revision=revision)
+    except TowpathError:
+        return ""  # traffic goes back with them or without
+    named = found.worst("worker", slower_than=allowed.p95_ms if code == "TR103" else None)
+    return f"; {'; '.join(named)}" if named else ""
 
 
 def _samples(crossing: Crossing, percent: int, sampler: Sampler, outcome: Outcome) -> Sampled:
