@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
+from helpers.postgresql import new_database
 
 import towpath.secrets
 from towpath.cloudflare import D1, Client
@@ -88,11 +88,8 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post
 
 @pytest.fixture
 def postgresql_url(postgresql_server: Postgresql) -> Iterator[str]:
-    server, name = postgresql_server, f"test_{secrets.token_hex(8)}"
-    with psycopg.connect(server.url("postgres"), password=server.password, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield server.url(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgresql_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

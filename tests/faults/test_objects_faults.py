@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,39 +208,15 @@ def test_a_runtime_that_is_not_up_is_told(tmp_path: Path, runtime: Runtime, monk
             upload(manifest, root, client, "any")
 
 
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that another user may enter, which pytest's own are not."""
-    folder = Path(tempfile.mkdtemp(prefix="towpath-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def ordinary_user() -> Iterator[None]:
-    """Root may read everything, so a test under root takes the rights of `nobody` for its length."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_files_and_directories_without_permission_are_named(
-    public_folder: Path, request: pytest.FixtureRequest
-) -> None:
-    (public_folder / "closed").mkdir()
-    (public_folder / "closed/inside").write_bytes(b"x")
-    (public_folder / "secret").write_bytes(b"x")
-    (public_folder / "open").write_bytes(b"x")
-    (public_folder / "secret").chmod(0)
-    (public_folder / "closed").chmod(0)
+def test_files_and_directories_without_permission_are_named(open_folder: Path, request: pytest.FixtureRequest) -> None:
+    (open_folder / "closed").mkdir()
+    (open_folder / "closed/inside").write_bytes(b"x")
+    (open_folder / "secret").write_bytes(b"x")
+    (open_folder / "open").write_bytes(b"x")
+    (open_folder / "secret").chmod(0)
+    (open_folder / "closed").chmod(0)
     request.getfixturevalue("ordinary_user")
-    inventory = walk(public_folder)
+    inventory = walk(open_folder)
     assert [(f.code, f.object) for f in inventory.findings] == [("OB101", "closed"), ("OB101", "secret")]
     assert "Permission denied" in inventory.findings[0].message
     assert [file.key for file in inventory.files()] == ["open"]

@@ -27,12 +27,6 @@ class Moment:
 
 
 @pytest.fixture(scope="module")
-def passage() -> Iterator[Passage]:
-    with Passage().open() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def project(passage: Passage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Joan, her snapshot taken, nothing imported yet."""
     with joan(tmp_path_factory.mktemp("killed") / "joan", passage) as made:

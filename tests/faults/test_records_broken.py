@@ -75,13 +75,13 @@ def test_a_signal_to_papermill(desk: Desk, ready: int, number: signal.Signals, c
 def test_a_cell_that_takes_too_long(desk: Desk) -> None:
     cells = ("import threading\nprint('begun')\nthreading.Event().wait(60)", "print('never')")
     with pytest.raises(CellTimeoutError):
-        desk.execute(notebook(*cells), execution_timeout=1)
+        desk.execute(notebook(*cells), execution_timeout=5)
     saved = desk.saved()
     assert states(saved) == {"parameters": "completed", "c1": "failed", "c2": "pending"}
     assert saved.metadata.papermill.exception is True
-    assert saved.metadata.papermill.reason == "timed out after 1 s"
+    assert saved.metadata.papermill.reason == "timed out after 5 s"
     cell = next(cell for cell in saved.cells if cell.id == "c1")
-    assert [output.get("text") or output.evalue for output in cell.outputs] == ["begun\n", "timed out after 1 s"]
+    assert [output.get("text") or output.evalue for output in cell.outputs] == ["begun\n", "timed out after 5 s"]
 
 
 def test_a_kernel_that_dies(desk: Desk) -> None:

@@ -22,12 +22,6 @@ Fits = Callable[[Request], bool]
 
 
 @pytest.fixture(scope="module")
-def passage() -> Iterator[Passage]:
-    with Passage().open() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def project(passage: Passage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     """Personality Spark, her snapshot taken by plain papermill, nothing imported yet."""
     with spark(tmp_path_factory.mktemp("killed") / "spark", passage) as made:

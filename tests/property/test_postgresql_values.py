@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import struct
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -117,15 +116,6 @@ KINDS = (
     Kind("mood", st.sampled_from(["sad", "it's", "ok"]), exactly(str)),
     Kind("level", st.integers(0, 9), exactly(int)),
 )
-
-
-@pytest.fixture(scope="module")
-def database(postgresql_server: Postgresql) -> Iterator[str]:
-    name = f"values_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql_server.url("postgres"), password=postgresql_server.password, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name}".encode())
-        yield postgresql_server.url(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture(scope="module")

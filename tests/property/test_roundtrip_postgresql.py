@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,15 +29,6 @@ from towpath.local.postgresql import Postgresql
 TABLES = 10  # of one example's database
 COUNTED = ("PG205", "PG212", "PG213")  # what arrives as another value; each row of it must be counted
 DIGITS = 131_072  # before the point: what numeric can hold
-
-
-@pytest.fixture(scope="module")
-def database(postgresql_server: Postgresql) -> Iterator[str]:
-    name = f"roundtrip_{uuid.uuid4().hex}"
-    with psycopg.connect(postgresql_server.url("postgres"), password=postgresql_server.password, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name}".encode())
-        yield postgresql_server.url(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture(scope="module")

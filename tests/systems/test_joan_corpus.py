@@ -1,4 +1,4 @@
-"""Joan's committed routes, map and requests are those of her application, and the requests work on generated data."""
+"""Joan's committed document is her application's own, and the committed requests work on generated data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from runbooks.joan.legacy.app import create_app
 from runbooks.joan.legacy.generator import SCALES, generate
 from runbooks.joan.legacy.settings import Settings
 
-from towpath.cli.command import run_command
 from towpath.plan.mapping import SystemMapping, load_mapping
-from towpath.routes import corpus, openapi
+from towpath.routes import corpus
 from towpath.routes.filling import (
     Login,
     Sample,
@@ -27,8 +26,6 @@ from towpath.routes.filling import (
     sampled,
     token_of,
 )
-from towpath.routes.mapped import Row, exercised, mapped
-from towpath.routes.route import Route
 
 RUNBOOK = markdown.ROOT / "runbooks" / "joan"
 SECRET = "a secret of this test, long enough for HS256"
@@ -46,31 +43,6 @@ def test_the_committed_document_is_the_applications_own(tmp_path: Path) -> None:
     application = read().traffic.application
     assert application is not None
     assert {title.partition(" ")[2] for title in application.also} == also
-
-
-def test_every_route_has_its_row_and_its_requests() -> None:
-    traffic = read().traffic
-    assert traffic.application is not None
-    routes = openapi.routes(openapi.load(RUNBOOK / "openapi.json", "openapi.json"))
-    routes += tuple(Route(*title.split(" ", 1)) for title in traffic.application.also)
-    rows = [Row(row.source, row.target, row.auth, row.writes, row.notes) for row in traffic.routes]
-    found = mapped(routes, rows, traffic.left)
-    assert found.complete
-    assert {one.code for one in found.findings} == {"RT106", "RT110"}
-    items = list(corpus.read(RUNBOOK / "corpus.jsonl"))
-    logins = {name: Login(one.route, one.body, one.at) for name, one in traffic.tokens.items()}
-    known = [*(f"id:{name}" for name in traffic.samples), *login_values(logins, RUNBOOK)]
-    known += [f"token:{name}" for name in logins] + ["new:email", "new:username", "new:password"]
-    counted, about = exercised(routes, traffic.left, items, known)
-    assert about == ()
-    assert {title for title, count in counted.items() if not count} == set(traffic.left)
-
-
-def test_the_committed_requests_are_what_the_command_makes(tmp_path: Path) -> None:
-    made = tmp_path / "corpus.jsonl"
-    sources = ["--from", "openapi", "--from", "hand:runbooks/joan/requests.yaml"]
-    assert run_command(["corpus", "joan", *sources, "--to", str(made)]) == 0
-    assert made.read_bytes() == (RUNBOOK / "corpus.jsonl").read_bytes()
 
 
 def test_the_old_side_answers_each_request_as_it_is_expected(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Personality Spark's committed routes, map and requests are those of its application, and work on generated data."""
+"""Personality Spark's committed document is its application's own; the committed requests work on generated data."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ import psycopg
 import pytest
 from helpers import markdown
 
-from towpath.cli.command import run_command
 from towpath.local.postgresql import Postgresql
 from towpath.local.redis import RedisServer
 from towpath.plan.mapping import SystemMapping, load_mapping
 from towpath.routes import corpus
-from towpath.routes.application import Application, inventory
 from towpath.routes.filling import Sample, filled, sampled
-from towpath.routes.mapped import Row, exercised, mapped
 
 NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
 generator, places, app = (import_module(f"{NAME}.{name}") for name in ("generator", "settings", "app"))
@@ -45,28 +42,6 @@ def test_the_committed_document_is_the_applications_own(tmp_path: Path) -> None:
     made = app.create_app(places.Settings(tmp_path, tmp_path / "maintenance.json", *servers))
     committed = json.loads((RUNBOOK / "openapi.json").read_text(encoding="utf-8"))
     assert committed == json.loads(json.dumps(made.openapi()))
-
-
-def test_every_route_has_its_row_and_its_requests() -> None:
-    traffic = read().traffic
-    assert traffic.application is not None
-    application = Application("openapi", traffic.application.of, also=traffic.application.also)
-    routes = inventory(application, markdown.ROOT, {}).routes
-    rows = [Row(row.source, row.target, row.auth, row.writes, row.notes) for row in traffic.routes]
-    found = mapped(routes, rows, traffic.left)
-    assert found.complete
-    assert {one.code for one in found.findings} == {"RT106", "RT110"}
-    items = list(corpus.read(RUNBOOK / "corpus.jsonl"))
-    counted, about = exercised(routes, traffic.left, items, [f"id:{name}" for name in traffic.samples])
-    assert about == ()
-    assert {title for title, count in counted.items() if not count} == set(traffic.left)
-
-
-def test_the_committed_requests_are_what_the_command_makes(tmp_path: Path) -> None:
-    made = tmp_path / "corpus.jsonl"
-    sources = ["--from", "openapi", "--from", "hand:runbooks/personality-spark/requests.yaml"]
-    assert run_command(["corpus", "personality-spark", *sources, "--to", str(made)]) == 0
-    assert made.read_bytes() == (RUNBOOK / "corpus.jsonl").read_bytes()
 
 
 def test_the_old_side_answers_each_request_as_it_is_expected(data: Path) -> None:

@@ -50,7 +50,7 @@ def test_users_read_and_errors_are_counted_by_route() -> None:
 
     requests = [asked("/ok"), asked("/gone", 404), asked("/moved", 302), asked("/broken"), asked("/silent", 0)]
     with small_side(answer) as url:
-        load = put_under_load(f"{url}/", requests, users=20, seconds=3)
+        load = put_under_load(f"{url}/", requests, users=60, seconds=3)
     by_route = {one.route: one for one in load.routes}
     assert {path for path, _ in seen} == {"/ok", "/gone", "/moved", "/broken", "/silent"}
     assert {mine for _, mine in seen} == {"1"}
@@ -59,14 +59,14 @@ def test_users_read_and_errors_are_counted_by_route() -> None:
     for name in ("/broken", "/silent"):
         assert by_route[f"GET {name}"].errors == by_route[f"GET {name}"].requests, name
     assert load.total.requests == sum(one.requests for one in load.routes) <= len(seen)
-    assert load.total.requests <= 20 * 4, "each user sends one a second"
+    assert load.total.requests <= 60 * 10, "each user sends one a second"
     assert 0 < load.total.p50 <= load.total.p95 <= load.total.p99
     assert 0 < load.total.errors_percent < 100
 
 
 def test_another_status_than_before_is_an_error() -> None:
     with small_side(lambda *_: as_json({}, 404)) as url:
-        load = put_under_load(url, [asked("/a", 200)], users=1, seconds=1)
+        load = put_under_load(url, [asked("/a", 200)], users=1, seconds=3)
     assert load.total.errors == load.total.requests > 0
 
 
@@ -93,7 +93,7 @@ def test_what_it_is_told_is_for_nobody_else_and_goes_away(tmp_path: Path, monkey
     words += f"pathlib.Path({str(note)!r}).write_text(oct(told.parent.stat().st_mode) + str(dict(os.environ))); "
     words += "self.client.get('/a')"
     with small_side(lambda *_: as_json({})) as url:
-        put_under_load(url, [asked("/a")], users=1, seconds=1, crowd=crowd(tmp_path, words))
+        put_under_load(url, [asked("/a")], users=1, seconds=3, crowd=crowd(tmp_path, words))
     assert note.read_text(encoding="utf-8").startswith("0o40700")
     assert "TOWPATH_TEST_SECRET" not in note.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("towpath-load")] == []

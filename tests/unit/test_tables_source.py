@@ -6,8 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -219,32 +217,13 @@ def test_a_truncated_file_closed_cleanly(wal: Path) -> None:
 
 
 @pytest.fixture
-def stranger() -> Iterator[None]:
-    """A user without rights, where the tests run as root; nothing otherwise."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="towpath-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
 def closed_wal(open_folder: Path) -> Path:
     path = make(open_folder / "a.sqlite", "PRAGMA journal_mode = WAL")
     (open_folder / "a.sqlite-wal").touch(mode=0o000)
     return path
 
 
-@pytest.mark.usefixtures("stranger")
+@pytest.mark.usefixtures("ordinary_user")
 def test_a_wal_file_that_may_not_be_read(closed_wal: Path) -> None:
     line = refusal(closed_wal)
     assert "a.sqlite-wal: cannot be read: Permission denied" in line
