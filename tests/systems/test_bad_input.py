@@ -10,8 +10,6 @@ import json
 import os
 import resource
 import shutil
-import socket
-import subprocess
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,13 +20,15 @@ from typing import Any
 import apsw
 import pytest
 import yaml
+from helpers.attempts import Attempt, Did, commands, tried
 from helpers.carry import make_source
-from helpers.project import PATIENCE, Project
+from helpers.ports import free_port
+from helpers.project import Project
 from helpers.tiny import tiny
 
-from towpath.cli.command import run_command
 from towpath.local.runtime import API, S3
 
+Fingerprint = tuple[dict[str, int], dict[str, bytes]]
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT); INSERT INTO t VALUES (1, 'a')"
 DAC_OVERRIDE, DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24  # linux/capability.h, linux/prctl.h
 
@@ -41,73 +41,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 @dataclass
-class Attempt:
-    """One `towpath run` of a phase that should not have been tried."""
+class Held(Attempt):
+    """An attempt, and what the target held before and after it."""
 
-    code: int
-    said: str
-    before: tuple[dict[str, int], dict[str, bytes]]
-    after: tuple[dict[str, int], dict[str, bytes]]
-    results: dict[str, dict[str, Any]]  # by phase, those that this attempt began
+    before: Fingerprint
+    after: Fingerprint
 
     def stops(self, code: int, *words: str) -> str:
         """Assert that it ended so, in one line with these words and a next step, and changed nothing; the line."""
-        assert self.code == code, self.said
         assert self.after == self.before, "the target is not what it was"
-        lines = [line for line in self.said.splitlines() if all(word in line for word in words)]
-        assert len(lines) == 1, self.said
-        assert "Next: " in lines[0]
-        assert "Traceback" not in self.said
-        return lines[0]
-
-    def verdicts(self) -> dict[str, str]:
-        """How each phase ended that this attempt began."""
-        return {phase: result["verdict"] for phase, result in self.results.items()}
+        return super().stops(code, *words)
 
     def check(self, code: str) -> dict[str, Any]:
         """The one failed check of that code."""
-        (found,) = [
-            c for r in self.results.values() for c in r["checks"] if (c["code"], c["verdict"]) == (code, "FAIL")
-        ]
-        assert found["next"]
+        (found,) = [check for (one, _), check in self.failed().items() if one == code]
         assert "\n" not in found["next"] + found["found"]
-        return dict(found)
+        return found
 
 
-Try = Callable[..., Attempt]
+Try = Callable[..., Held]
+
+
+def held(project: Project, do: Callable[[], Did]) -> Held:
+    before = project.fingerprint()
+    made = tried(project, do)
+    return Held(made.code, made.said, made.results, before, project.fingerprint())
 
 
 @pytest.fixture
 def attempt(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Try]:
     """Run phases with some params changed, in this process; the params are put back at the end."""
-    for name, value in project.variables.items():
-        monkeypatch.setenv(name, value)
-    kept = project.params_file.read_text(encoding="utf-8")
-
-    def try_it(*phases: str, **changed: Any) -> Attempt:
-        project.change_params(**changed)
-        return tried(project, lambda: _run(phases, capsys))
-
-    yield try_it
-    project.params_file.write_text(kept, encoding="utf-8")
-
-
-def _run(phases: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    capsys.readouterr()
-    code = run_command(["run", "tiny", "--env", "local", *(word for phase in phases for word in ("--phase", phase))])
-    out, err = capsys.readouterr()
-    return code, out + err
-
-
-def tried(project: Project, do: Callable[[], tuple[int, str]]) -> Attempt:
-    before, known = project.fingerprint(), set(_results(project))
-    code, said = do()
-    made = {path.name.split(".")[0]: json.loads(path.read_text(encoding="utf-8")) for path in _results(project) - known}
-    return Attempt(code, said, before, project.fingerprint(), made)
-
-
-def _results(project: Project) -> set[Path]:
-    return set((project.root / "outputs").glob("*/*/*/*.result.json"))
+    with commands(project, monkeypatch, capsys) as run:
+        yield lambda *phases, **changed: held(project, lambda: run(*phases, **changed))
 
 
 # -- a source that cannot be read in full
@@ -193,7 +158,7 @@ FINDINGS = {
 
 
 @pytest.fixture(scope="module")
-def inventory(project: Project) -> Attempt:
+def inventory(project: Project) -> Held:
     """01-inventory over a source and a folder in which all of this stands, and no decision about any of it."""
     kept = {path: path.read_text(encoding="utf-8") for path in (project.params_file, project.runbook("mapping.yaml"))}
     waivers = project.runbook("waivers.yaml")
@@ -210,13 +175,13 @@ def inventory(project: Project) -> Attempt:
     waivers.write_text("[]\n", encoding="utf-8")
     project.change_params(source_database="build/tiny/declared.sqlite", source_files="build/tiny/bad")
     try:
-        return tried(project, lambda: _as_anybody(project, "01-inventory", "02-schema"))
+        return held(project, lambda: _as_anybody(project, "01-inventory", "02-schema"))
     finally:
         for path, text in kept.items():
             path.write_text(text, encoding="utf-8")
 
 
-def _as_anybody(project: Project, *phases: str) -> tuple[int, str]:
+def _as_anybody(project: Project, *phases: str) -> Did:
     """`towpath run` by a user who may not read everything: root may, as in many CI images, until it gives that up."""
 
     def give_up() -> None:
@@ -225,30 +190,19 @@ def _as_anybody(project: Project, *phases: str) -> tuple[int, str]:
 
     libc = ctypes.CDLL(None)
     words = project.words("run", "tiny", "--env", "local", *(word for phase in phases for word in ("--phase", phase)))
-    done = subprocess.run(
-        words,
-        cwd=project.root,
-        env=project.variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        preexec_fn=give_up,
-    )
-    return done.returncode, done.stdout
+    done = project.do(*words, preexec_fn=give_up)
+    return done.code, done.text
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_what_the_target_does_not_take_is_named_by_the_inventory(name: str, inventory: Attempt) -> None:
+def test_what_the_target_does_not_take_is_named_by_the_inventory(name: str, inventory: Held) -> None:
     code, object = FINDINGS[name]
     inventory.stops(1, "01-inventory: 9 checks failed")
     assert inventory.check(code)["object"] == object
     assert inventory.verdicts() == {"01-inventory": "FAIL"}, "02-schema did not begin"
 
 
-def test_nothing_else_is_named_by_the_inventory(inventory: Attempt) -> None:
+def test_nothing_else_is_named_by_the_inventory(inventory: Held) -> None:
     """Names with quotes, spaces and keywords move as they are; a row just under the limit does."""
     checks = inventory.results["01-inventory"]["checks"]
     failed = {(check["code"], check["object"]) for check in checks if check["verdict"] == "FAIL"}
@@ -257,13 +211,6 @@ def test_nothing_else_is_named_by_the_inventory(inventory: Attempt) -> None:
 
 
 # -- a target that is not there, not ours, or not the one that was looked at
-
-
-def nowhere() -> int:
-    """A port on which nobody listens: it was free a moment ago, and the system gives out others first."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def test_a_bucket_that_is_missing(attempt: Try) -> None:
@@ -283,7 +230,7 @@ def test_credentials_that_are_wrong(project: Project, attempt: Try) -> None:
 
 
 def test_a_runtime_that_is_not_up(attempt: Try) -> None:
-    base = f"http://127.0.0.1:{nowhere()}"
+    base = f"http://127.0.0.1:{free_port()}"
     made = attempt("00-ready", "01-inventory", cloudflare_api=f"{base}{API}", r2_endpoint=f"{base}{S3}")
     made.stops(1, "RD006")
     assert "towpath local up" in made.check("RD006")["next"]

@@ -6,19 +6,14 @@ real phases meet a real PostgreSQL and a real Redis that nobody should move.
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import apsw
 import pytest
+from helpers.attempts import Attempt, commands, tried
+from helpers.ports import free_port
 from helpers.spark import SYSTEM, Spark, spark
-
-from towpath.cli.command import run_command
 
 WRONG = "correct-horse-battery-staple"  # nobody's password
 LONG = "quiz:" + "k" * 508  # bytes: one more than KV takes
@@ -32,68 +27,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
         yield made
 
 
-@dataclass
-class Attempt:
-    """One `towpath run` of phases that should not have been tried."""
-
-    code: int
-    said: str
-    results: dict[str, dict[str, Any]]  # by phase, those that this attempt began
-
-    def stops(self, *words: str, code: int = 2) -> str:
-        """Assert that it ended so, and said why in one line with these words and a next step; the line."""
-        assert self.code == code, self.said
-        lines = [line for line in self.said.splitlines() if all(word in line for word in words)]
-        assert len(lines) == 1, self.said
-        assert "Next: " in lines[0]
-        assert "Traceback" not in self.said
-        return lines[0]
-
-    def verdicts(self) -> dict[str, str]:
-        """How each phase ended that this attempt began."""
-        return {phase: result["verdict"] for phase, result in self.results.items()}
-
-    def failed(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Every check that failed, with what it names."""
-        checks = [check for result in self.results.values() for check in result["checks"]]
-        found = {(check["code"], check["object"]): check for check in checks if check["verdict"] == "FAIL"}
-        assert all(check["next"] for check in found.values())
-        return found
-
-
 Try = Callable[..., Attempt]
 
 
 @pytest.fixture
 def attempt(project: Spark, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Try]:
     """Run phases with some params changed, in this process; the params are put back at the end."""
-    for name, value in project.variables.items():
-        monkeypatch.setenv(name, value)
-    kept = project.params_file.read_text(encoding="utf-8")
-
-    def try_it(*phases: str, **changed: Any) -> Attempt:
-        project.change_params(**changed)
-        known = results(project)
-        capsys.readouterr()
-        words = [word for phase in phases for word in ("--phase", phase)]
-        code = run_command(["run", SYSTEM, "--env", "local", *words])
-        out, err = capsys.readouterr()
-        new = {path.name.split(".")[0]: json.loads(path.read_text("utf-8")) for path in results(project) - known}
-        return Attempt(code, out + err, new)
-
-    yield try_it
-    project.params_file.write_text(kept, encoding="utf-8")
-
-
-def results(project: Spark) -> set[Path]:
-    return set((project.root / "outputs").glob("*/*/*/*.result.json"))
-
-
-def nowhere() -> int:
-    """A port on which nobody listens: it was free a moment ago, and the system gives out others first."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with commands(project, monkeypatch, capsys) as run:
+        yield lambda *phases, **changed: tried(project, lambda: run(*phases, **changed))
 
 
 def untouched(project: Spark) -> bool:
@@ -105,9 +46,9 @@ def untouched(project: Spark) -> bool:
 
 
 def test_a_server_that_is_unreachable(project: Spark, attempt: Try) -> None:
-    port = nowhere()
+    port = free_port()
     made = attempt("01-inventory", "02-schema", source_database=f"postgresql://postgres@127.0.0.1:{port}/spark")
-    made.stops(f"127.0.0.1:{port}/spark", "is unreachable", "look that the server is up")
+    made.stops(2, f"127.0.0.1:{port}/spark", "is unreachable", "look that the server is up")
     assert made.verdicts() == {"01-inventory": "INCOMPLETE"}
     assert untouched(project)
 
@@ -128,9 +69,9 @@ def test_a_wrong_password_is_said_and_echoed_nowhere(project: Spark, attempt: Tr
 
 
 def test_a_cache_that_is_down(project: Spark, attempt: Try) -> None:
-    port = nowhere()
+    port = free_port()
     made = attempt("01-inventory", "02-schema", source_cache=f"redis://127.0.0.1:{port}/0")
-    made.stops(f"127.0.0.1:{port}")
+    made.stops(2, f"127.0.0.1:{port}")
     assert made.verdicts() == {"01-inventory": "INCOMPLETE"}
     assert untouched(project)
 
@@ -150,7 +91,7 @@ def ascii_database(project: Spark) -> Iterator[str]:
 def test_a_database_that_does_not_know_its_characters(project: Spark, attempt: Try) -> None:
     with ascii_database(project) as url:
         made = attempt("01-inventory", "02-schema", source_database=url)
-    made.stops("/ascii", "SQL_ASCII")
+    made.stops(2, "/ascii", "SQL_ASCII")
     assert made.verdicts() == {"01-inventory": "INCOMPLETE"}
     assert untouched(project)
 
@@ -240,7 +181,7 @@ def test_a_table_that_changes_and_a_row_that_comes_after_the_inventory(
             made = attempt("03-export", "04-import")
         finally:
             project.change(back)
-        made.stops("RN002", "01-inventory.result.json", "start a new run if the source was changed on purpose", code=3)
+        made.stops(3, "RN002", "01-inventory.result.json", "start a new run if the source was changed on purpose")
         assert made.verdicts() == {"03-export": "INCOMPLETE"}
     project.change("DROP SCHEMA elsewhere")
 
