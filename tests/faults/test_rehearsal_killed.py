@@ -1,7 +1,8 @@
 """Killed at any step with clients at work: 06 and 07 begun again come to their end, and the ledger holds.
 
 One run of Joan, real in every part: her old side, the runtime with her Worker, the gateway, and clients that never
-stop.  What is killed is the kernel of the phase, the runtime with gateway and Worker, and the old side.
+stop.  What is killed is the kernel of the phase, the runtime with gateway and Worker, the old side, and the rehearsal
+itself.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -21,10 +24,11 @@ from helpers.project import HERE, kernel_of, lay_out
 from helpers.waiting import until
 
 from towpath.checks import Verdict
-from towpath.local import State
-from towpath.local.processes import marked
+from towpath.local import State, down, processes
 from towpath.plan.params import load_params
 from towpath.rehearsal import observed
+from towpath.rehearsal.ledger import read_ledger
+from towpath.rehearsal.playing import MARK, end_left_behind
 from towpath.rehearsal.stage import Asked, Stage, staged, used
 from towpath.traffic import setting
 
@@ -34,8 +38,8 @@ SECONDS = 300  # that a step may take on a machine that is busy with other tests
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Joan in a project of her own on free ports, clients at work, everything up to 05-validate done."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Joan in a project of her own on free ports."""
     root = tmp_path / "project"
     lay_out(root)
     shutil.copytree(HERE / "runbooks", root / "runbooks", ignore=shutil.ignore_patterns("__pycache__"))
@@ -53,7 +57,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     data = root / "build" / "rehearsal" / "joan"
     make = (sys.executable, "-m", "runbooks.joan.legacy", "generate", "--scale", "small", "--to", str(data))
     subprocess.run(make, cwd=root, check=True)
-    asked = Asked(root, "joan", load_params(params), data, root / "build" / "traffic", clients=5, rate=12.0)
+    return root
+
+
+@pytest.fixture
+def stage(project: Path) -> Iterator[Stage]:
+    """Clients at work, and everything up to 05-validate done."""
+    params, data = project / "params" / "joan" / "rehearsal.yaml", project / "build" / "rehearsal" / "joan"
+    asked = Asked(project, "joan", load_params(params), data, project / "build" / "traffic", clients=5, rate=12.0)
     with staged(asked, print) as ready, used(ready):
         ready.live(10, "origin")
         assert ready.towpath("run", *(word for phase in BEFORE for word in ("--phase", phase))) == 0
@@ -91,7 +102,7 @@ def kernel(process: subprocess.Popen[bytes]) -> None:
 def runtime(stage: Stage) -> None:
     """Gateway, Worker, D1, KV and R2 die at once; then they come up again with what they held."""
     state = State.of(stage.asked.root, "joan", "rehearsal")
-    serving = marked(state.folder)
+    serving = processes.marked(state.folder)
     assert serving
     for process in serving:
         process.kill()
@@ -150,3 +161,50 @@ def test_killed_on_the_way_over_and_on_the_way_back(stage: Stage) -> None:
     assert settled.holds
     assert settled.told["acknowledged"] > 50
     assert observed.broken_promises(stage.requests(), stage.changes.modes)[0] == []
+
+
+# -- the rehearsal itself
+
+
+@contextmanager
+def rehearsing(project: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`towpath rehearse`, up to where clients have written and the first phase is under way."""
+    traffic = project / "build" / "rehearsal" / "joan.traffic"
+    known = set(traffic.glob("*"))
+    command = [sys.executable, "-m", "towpath", "rehearse", "joan", "--clients", "5"]
+    with subprocess.Popen(command, cwd=project) as process:
+
+        def begun() -> bool:
+            assert process.poll() is None, "it ended"
+            ledgers = [one for one in traffic.glob("*/traffic/ledger.jsonl") if one.parents[1] not in known]
+            running = any("run" in child.cmdline() for child in psutil.Process(process.pid).children())
+            return running and any(len(read_ledger(ledger)) > 60 for ledger in ledgers)
+
+        try:
+            until(begun, "nobody writes", SECONDS)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_rehearsal_left_keeps_no_other_one_from_beginning(project: Path) -> None:
+    state = State.of(project, "joan", "rehearsal")
+    try:
+        with rehearsing(project) as first:
+            ours = psutil.Process(first.pid).children(recursive=True)
+            first.kill()
+            first.wait()
+        left = processes.marked(state.folder, MARK, ("",))
+        assert left, "nothing was left, and nothing is under test"
+        assert processes.marked(state.folder)
+        with rehearsing(project) as second:
+            assert not [one for one in ours if not processes.gone(one)]
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(SECONDS) == 143
+        assert processes.marked(state.folder, MARK, ("",)) == []
+        assert processes.marked(state.folder) == []
+        told = json.loads((project / "outputs" / "joan" / "rehearsal" / "rehearsal.json").read_text(encoding="utf-8"))
+        assert told["broken"] == "stopped by SIGTERM"
+    finally:
+        end_left_behind(state)
+        down(state)
