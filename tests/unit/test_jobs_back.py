@@ -92,6 +92,18 @@ def test_a_message_is_read_as_the_job_that_it_is() -> None:
     assert found.expires == dt.datetime(2036, 1, 1, 0, 0, 0, 500_000, tzinfo=dt.UTC)
 
 
+def test_a_time_without_a_zone_is_utc_wherever_towpath_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        found = decode(celery_message("a", "celery", SHARED, body(1), "2035-01-01T00:00:00", None), "celery")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert isinstance(found, Job)
+    assert found.eta == dt.datetime(2035, 1, 1, tzinfo=dt.UTC)
+
+
 def test_a_body_of_protocol_1_needs_no_headers() -> None:
     text = json.dumps({"id": "a", "task": SHARED, "args": [1], "kwargs": {}, "eta": LATER})
     found = decode(celery_message("a", "celery", SHARED, text, LATER, None), "celery")

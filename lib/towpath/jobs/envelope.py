@@ -54,8 +54,10 @@ def celery_message(id: str, queue: str, task: str, body: str, eta: str | None, e
     return made
 
 
-def _utc(time: str | None) -> str | None:
+def _utc(text: str | None) -> str | None:
+    """A time as Celery reads it: UTC where no zone is written."""
     try:
-        return when(None if time is None else dt.datetime.fromisoformat(time))
+        time = None if text is None else dt.datetime.fromisoformat(text)
+        return when(time if time is None or time.tzinfo else time.replace(tzinfo=dt.UTC))
     except ValueError:
-        raise BadInput(f"no time in ISO 8601: {time}", object="eta", next="look who enqueued it") from None
+        raise BadInput(f"no time in ISO 8601: {text}", object="eta", next="look who enqueued it") from None
