@@ -73,9 +73,13 @@ def prepare(d1: D1) -> None:
     d1.batch(CREATE, idempotent=True)
 
 
-def forget(d1: D1, before: int) -> int:
-    """Delete lines older than `before` (milliseconds since 1970), and say how many."""
-    return d1.batch([f"DELETE FROM {TABLE} WHERE at < {before:d}"])[0].changes
+def forget(d1: D1, before: int, *, at_once: int = 10_000) -> int:
+    """Delete lines older than `before` (milliseconds since 1970), some at once, and say how many."""
+    gone = 0
+    old = f"SELECT rowid FROM {TABLE} WHERE at < {before:d} LIMIT {at_once:d}"
+    while deleted := d1.batch([f"DELETE FROM {TABLE} WHERE rowid IN ({old})"])[0].changes:
+        gone += deleted
+    return gone
 
 
 def window(d1: D1, since: int, until: int, *, revision: int = 0) -> Window:
