@@ -17,6 +17,7 @@ from helpers.small_side import Asked, Reply, as_json, small_side
 
 from towpath.checks import Verdict, judge, silent
 from towpath.cloudflare import D1
+from towpath.errors import BadInput
 from towpath.local import Runtime
 from towpath.parity.replay import Outcome
 from towpath.plan.mapping import SystemMapping
@@ -173,6 +174,8 @@ TRAFFIC = {
         {"from": "GET /tasks/{id}", "to": "GET /v2/tasks/{id}"},
         {"from": "POST /tasks"},
         {"from": "POST /search", "writes": False},
+        {"from": "POST /login", "writes": False},
+        {"from": "POST /report"},
         {"from": "GET /gone"},
     ],
     "application": {"kind": "openapi", "of": "openapi.json"},
@@ -189,6 +192,8 @@ REQUESTS = (
     Recorded("POST /tasks", "POST", "/tasks", MINE, b"{}", "hand"),
     Recorded("POST /search", "POST", "/search", {}, b"{}", "hand"),
     Recorded("GET /docs", "GET", "/docs", {}, b"", "hand"),
+    # recorded when the map still said that it only reads
+    Recorded("POST /report", "POST", "/report", MINE, b"{}", "hand", declared=False),
 )
 
 
@@ -251,18 +256,44 @@ def test_without_copies_the_sides_themselves_are_asked_and_only_what_reads(tmp_p
         "GET /tasks/{id}": same,
         "POST /tasks": left,
         "POST /search": same,
+        "POST /login": left,
+        "POST /report": left,
         "GET /gone": left,
     }
     failed = {(check.code, check.object) for check in bench.checks if check.verdict is Verdict.FAIL}
-    assert failed == {("PA103", "POST /tasks"), ("PA103", "GET /gone")}
-    assert "POST /tasks" not in on_old + on_new
+    assert failed == {("PA103", name) for name, outcome in outcomes.items() if outcome is left}
+    assert {"POST /tasks", "POST /report"}.isdisjoint(on_old + on_new)
     assert loaded is not None
     assert loaded.total.errors == 0 < loaded.total.requests
     assert bench.numbers["load_requests"] == loaded.total.requests
     shown = [parity_panels.outcomes(both), parity_panels.told(both), parity_panels.latency(both, measured)]
     text = "\n".join(str(one) for one in (*shown, parity_panels.under_load(both, loaded)))
-    for words in ("5 routes: 2 not exercised, 3 same", "no copies to write to", "95 of 100", "all routes", "3 users"):
+    for words in ("7 routes: 4 not exercised, 3 same", "no copies to write to", "95 of 100", "all routes", "3 users"):
         assert words in text
+
+
+@pytest.mark.parametrize("environment", ["staging", "production", "rehearsal"])
+def test_nobody_logs_in_by_a_route_that_writes_where_people_work(tmp_path: Path, environment: str) -> None:
+    with small_side(side([])) as old, small_side(side([])) as new:
+        bench: Any = Bench(tmp_path, old, new)
+        rows = [row for row in TRAFFIC["routes"] if row["from"] != "POST /login"]
+        bench.run.mapping = SystemMapping.model_validate({"traffic": {**TRAFFIC, "routes": rows}}, strict=False)
+        bench.params.environment, bench.params.on_this_machine = environment, False
+        both = parity.prepare(bench)
+        if environment == "rehearsal":
+            parity.ask(both, silent)
+            return
+        with pytest.raises(BadInput, match=r"traffic\.tokens\.me: a login by POST /login writes.*writes: false"):
+            parity.ask(both, silent)
+
+
+def test_a_sample_that_the_snapshot_refuses_is_named(tmp_path: Path) -> None:
+    with small_side(side([])) as old, small_side(side([])) as new:
+        bench: Any = Bench(tmp_path, old, new)
+        traffic = {**TRAFFIC, "samples": {"task": {"query": "SELECT id FROM nowhere"}}}
+        bench.run.mapping = SystemMapping.model_validate({"traffic": traffic}, strict=False)
+        with pytest.raises(BadInput, match=r"traffic\.samples: the snapshot refuses a sample: no such table"):
+            parity.ask(parity.prepare(bench), silent)
 
 
 def test_what_is_lacking_is_said_in_every_panel_and_nothing_is_asked(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import apsw
 import psycopg
 
 from towpath.checks import Comparison, Difference, Progress
@@ -26,7 +27,7 @@ from towpath.parity.speed import Times
 from towpath.parity.telling import differences
 from towpath.postgresql.connection import connect
 from towpath.routes import corpus, filling
-from towpath.routes.corpus import Recorded
+from towpath.routes.corpus import READING, Recorded
 from towpath.workbench.asked import MUST_ASK, lacking
 from towpath.workbench.copied import Pair
 from towpath.workbench.pair import pair, reason_against
@@ -89,10 +90,13 @@ class Parity:
         return [one for one in corpus.read(self.bench.root / traffic.corpus) if one.route not in traffic.left]
 
     def is_writing(self, request: Recorded) -> bool:
-        """Whether a request writes: the route map may say otherwise than its method."""
+        """Whether a request writes: the route map may say otherwise than its method.
+
+        Of what the corpus says, only that it writes counts: the map may have been another one when it was made.
+        """
         rows = {row.source: row.writes for row in self.bench.run.mapping.traffic.routes}
         said = rows.get(request.route)
-        return request.writes if said is None else said
+        return request.method not in READING or request.writes if said is None else said
 
     @property
     def reading(self) -> list[Recorded]:
@@ -215,6 +219,8 @@ def _replay(parity: Parity) -> Replay:
 def standings(parity: Parity, stack: ExitStack) -> tuple[Standing, Standing]:
     """The old side and the new one themselves, ready to be asked; closed with `stack`.  Raises as `ask` does."""
     params = parity.bench.params
+    if params.environment in MUST_ASK:
+        _only_reading_logins(parity)
     old, new = (
         stack.enter_context(Side(name, url)) for name, url in (("old", params.source_url), ("new", params.worker_url))
     )
@@ -222,6 +228,22 @@ def standings(parity: Parity, stack: ExitStack) -> tuple[Standing, Standing]:
         side.prove()
     first, second = (Standing(side, _values(parity, side), _names(parity, side)) for side in (old, new))
     return first, second
+
+
+def _only_reading_logins(parity: Parity) -> None:
+    """Raises BadInput for a login that writes: people use these sides."""
+    for name, login in _logins(parity).items():
+        if parity.is_writing(filling.login_request(name, login)):
+            what = f"a login by {login.route} writes, and people use both sides"
+            step = "if it stores nothing, say writes: false in the row of its route"
+            raise BadInput(what, object=f"traffic.tokens.{name}", next=step)
+
+
+def _logins(parity: Parity) -> dict[str, filling.Login]:
+    """The logins that recorded requests ask for."""
+    wanted = {name for one in parity.requests for name in filling.placeholders(one)}
+    tokens = parity.bench.run.mapping.traffic.tokens
+    return {n: filling.Login(one.route, one.body, one.at) for n, one in tokens.items() if f"token:{n}" in wanted}
 
 
 def _names(parity: Parity, side: Side) -> Mapping[str, str]:
@@ -234,7 +256,7 @@ def _asking(bench: Workbench) -> Callable[[str], Sequence[Sequence[Any]]]:
     """Who is asked for samples: the snapshot of a file, or the server, in its own words."""
     params = bench.params
     if not params.source_is_server:
-        return lambda query: list(bench.state.exporter.db.execute(query))
+        return lambda query: _of_file(bench.state.exporter.db, query)
 
     def ask(query: str) -> Sequence[Sequence[Any]]:
         with closing(connect(params.source_database, bench.run.secret("source_password"))) as connection:
@@ -248,14 +270,20 @@ def _asking(bench: Workbench) -> Callable[[str], Sequence[Sequence[Any]]]:
     return ask
 
 
+def _of_file(db: apsw.Connection, query: str) -> Sequence[Sequence[Any]]:
+    try:
+        return list(db.execute(query))
+    except apsw.Error as error:
+        what = f"the snapshot refuses a sample: {error}"
+        raise BadInput(what, object="traffic.samples", next="correct its query") from error
+
+
 def _values(parity: Parity, side: Side) -> dict[str, str]:
     """What the placeholders stand for on one side; each is asked for its own tokens."""
     traffic, bench = parity.bench.run.mapping.traffic, parity.bench
     logins = {name: filling.Login(one.route, one.body, one.at) for name, one in traffic.tokens.items()}
     samples = {name: filling.Sample(one.query, one.form) for name, one in traffic.samples.items()}
     values = filling.login_values(logins, bench.root) | filling.sampled(samples, _asking(bench))
-    wanted = {name for one in parity.requests for name in filling.placeholders(one)}
-    for name, login in logins.items():
-        if f"token:{name}" in wanted:
-            values[f"token:{name}"] = side.token(name, login, values, _names(parity, side))
+    for name, login in _logins(parity).items():
+        values[f"token:{name}"] = side.token(name, login, values, _names(parity, side))
     return values
