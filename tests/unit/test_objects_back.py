@@ -118,6 +118,39 @@ def test_an_object_that_changes_meanwhile_is_told(tmp_path: Path, r2_client: Any
     )
 
 
+def test_a_file_that_is_written_to_between_look_and_carry_is_left_as_it_is(
+    tmp_path: Path, r2_client: Any, bucket: str
+) -> None:
+    root, manifest = moved(tmp_path, r2_client, bucket)
+    r2_client.delete_object(Bucket=bucket, Key="attachments/gone.txt")
+    for name, change in (("a.txt", "a.txt"), ("new", "new"), ("same", "gone.txt")):
+        put(r2_client, bucket, name, b"theirs")
+        back = find(manifest, root, r2_client, bucket)
+        (root / "attachments" / change).write_bytes(b"mine")
+        with pytest.raises(CannotFinish, match=f"{change}: the file was written to meanwhile"):
+            carry_files_back(back, r2_client, bucket)
+        assert (root / "attachments" / change).read_bytes() == b"mine"
+        put(r2_client, bucket, name, FILES.get(name, b"mine"))
+        (root / "attachments" / change).write_bytes(FILES.get(change, b"mine"))
+
+
+def test_what_a_killed_attempt_left_is_taken_away_and_a_file_keeps_its_mode(
+    tmp_path: Path, r2_client: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, manifest = moved(tmp_path, r2_client, bucket)
+    put(r2_client, bucket, "b/c.txt", b"theirs")
+    (root / "attachments/b/c.txt").chmod(0o640)
+    with monkeypatch.context() as patch:  # a fake: what a killed process does not do any more
+        patch.setattr(Path, "replace", lambda *_: 1 / 0)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(ZeroDivisionError):
+            carry_files_back(find(manifest, root, r2_client, bucket), r2_client, bucket)
+    assert len(list((root / "attachments/b").iterdir())) == 2
+    assert carry_files_back(find(manifest, root, r2_client, bucket), r2_client, bucket) == 1
+    (file,) = (root / "attachments/b").iterdir()
+    assert (file.name, file.read_bytes(), file.stat().st_mode & 0o777) == ("c.txt", b"theirs", 0o640)
+
+
 def test_an_object_in_parts(tmp_path: Path, r2_client: Any, bucket: str) -> None:
     root, manifest = moved(tmp_path, r2_client, bucket)
     key = "attachments/large"

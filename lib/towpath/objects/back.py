@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -32,14 +32,14 @@ class Back:
     `conflicts` are keys with the reason why they are left alone.
     """
 
-    fetch: tuple[tuple[Listed, Path], ...]
+    fetch: tuple[tuple[Listed, Path, str | None], ...]  # and the SHA-256 of the file that it replaces
     remove: tuple[tuple[Entry, Path], ...]
     conflicts: tuple[tuple[str, str], ...]
 
     @property
     def bytes(self) -> int:
         """Bytes to fetch."""
-        return sum(listed.size for listed, _ in self.fetch)
+        return sum(listed.size for listed, *_ in self.fetch)
 
     @property
     def count(self) -> int:
@@ -52,7 +52,7 @@ def find_back(entries: Iterable[Entry], prefixes: tuple[str, ...], root: Path, s
 
     What an earlier call carried back already is left out.
     """
-    fetch: list[tuple[Listed, Path]] = []
+    fetch: list[tuple[Listed, Path, str | None]] = []
     remove: list[tuple[Entry, Path]] = []
     conflicts: list[tuple[str, str]] = []
     target = Bucket(s3, bucket)
@@ -72,7 +72,7 @@ def find_back(entries: Iterable[Entry], prefixes: tuple[str, ...], root: Path, s
         if (held and held.sha256) != (entry.sha256 if entry is not None else None):
             conflicts.append((key, "the file is not what the last list says"))
         elif listed is not None:
-            fetch.append((listed, place))
+            fetch.append((listed, place, entry.sha256 if entry is not None else None))
         elif entry is not None:
             remove.append((entry, place))
     return Back(tuple(fetch), tuple(remove), tuple(conflicts))
@@ -81,29 +81,40 @@ def find_back(entries: Iterable[Entry], prefixes: tuple[str, ...], root: Path, s
 def carry_files_back(back: Back, s3: S3, bucket: str, report: Progress = silent) -> int:
     """Fetch and remove; `report` counts bytes, and 1 for each file removed.  Returns the number of files.
 
-    Raises CannotFinish when an object changed meanwhile, the bucket cannot be read or the disk is full: each file is
-    then either as it was or as it must be.
+    Raises CannotFinish when an object or a file changed meanwhile, the bucket cannot be read or the disk is full: each
+    file is then either as it was or as it must be.
     """
     target = Bucket(s3, bucket)
-    for listed, place in back.fetch:
+    for listed, place, was in back.fetch:
         try:
-            report(target.attempt(partial(_fetch, target, listed, place), listed.key))
+            report(target.attempt(partial(_fetch, target, listed, place, was), listed.key))
         except RefusedError as refused:
             what, step = f"the object changed meanwhile ({refused})", "see that nobody writes, then run the phase again"
             raise CannotFinish(what, object=listed.key, next=step) from refused
         except OSError as error:
             what, step = f"the file cannot be written: {error.strerror}", "free disk space, then run the phase again"
             raise CannotFinish(what, object=str(place.name), next=step) from error
-    for _, place in back.remove:
+    for entry, place in back.remove:
+        _refuse_changed(place, entry.sha256)
         place.unlink(missing_ok=True)
         report(1)
     return back.count
 
 
-def _fetch(target: Bucket, listed: Listed, place: Path) -> int:
+def _refuse_changed(place: Path, was: str | None) -> None:
+    """Leave a file alone that is no longer what it was when it was looked at; one that is gone needs no removing."""
+    held = _digests(place)
+    if held is not None and held.sha256 != was:
+        what, step = "the file was written to meanwhile", "stop who writes to it, then run the phase again"
+        raise CannotFinish(what, object=place.name, next=step)
+
+
+def _fetch(target: Bucket, listed: Listed, place: Path, was: str | None) -> int:
     answer = target.s3.get_object(Bucket=target.name, Key=listed.key, IfMatch=f'"{listed.etag}"')
-    draft = place.with_name(f".towpath-{secrets.token_hex(8)}")
+    # the same name each time: the next attempt takes away what one that was killed has left
+    draft = place.with_name(f".towpath-{hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]}")
     place.parent.mkdir(parents=True, exist_ok=True)
+    draft.unlink(missing_ok=True)
     size = 0
     try:
         with answer["Body"] as body, draft.open("xb") as file:
@@ -115,6 +126,9 @@ def _fetch(target: Bucket, listed: Listed, place: Path) -> int:
         if size != listed.size or ("-" not in listed.etag and not _is(target, listed, _digests(draft))):
             what, step = f"{size} bytes arrived that are not the object's", "run the phase again"
             raise CannotFinish(what, object=listed.key, next=step)
+        _refuse_changed(place, was)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(place, draft)  # whoever could read it still can
         draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
