@@ -18,6 +18,15 @@ HEX32 = re.compile(r"^[0-9a-f]{32}$")
 _DSN = re.compile(r"(?i)\bpassword\s*=")  # libpq's other way to write an address
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")  # developers.cloudflare.com/r2/buckets/create-buckets
 
+REFERENCES = (  # keys that hold a secret by reference
+    "source_password",
+    "source_cache_password",
+    "source_jobs_password",
+    "cloudflare_token",
+    "r2_access_key",
+    "r2_secret_key",
+    "worker_token",
+)
 Environment = Literal["local", "rehearsal", "staging", "production"]
 UNSIGNED = ("local", "rehearsal")  # on this machine, for practice: nobody has to sign, no target has to be typed back
 
@@ -91,15 +100,7 @@ class Ends(BaseModel):
     def _account(cls, value: str) -> str:
         return value and matching(HEX32, value)
 
-    @field_validator(
-        "source_password",
-        "source_cache_password",
-        "source_jobs_password",
-        "cloudflare_token",
-        "r2_access_key",
-        "r2_secret_key",
-        "worker_token",
-    )
+    @field_validator(*REFERENCES)
     @classmethod
     def _reference(cls, value: str) -> str:
         return reference(value)

@@ -6,9 +6,9 @@ import re
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from towpath.checks import Decision
 from towpath.fitting.spec import Fit
@@ -21,7 +21,14 @@ from towpath.plan.strict import Strict
 from towpath.plan.surfaces import Jobs, Keys, Objects
 from towpath.plan.traffic import Traffic
 
-CODE = re.compile(r"^[A-Z]{2}\d{3}$")
+
+def _is_code(value: str) -> str:
+    if not re.match(r"^[A-Z]{2}\d{3}$", value):
+        raise ValueError("it is no check code")
+    return value
+
+
+Code = Annotated[str, AfterValidator(_is_code)]
 
 
 class Tables(Strict):
@@ -74,17 +81,10 @@ class Tables(Strict):
 class DecisionRow(Strict):
     """One decision: the finding it answers, what becomes of it, and why."""
 
-    code: str = Field(description="a check code such as TB203")
+    code: Code = Field(description="a check code such as TB203")
     object: str = Field(min_length=1, description="an object or a pattern with * and ?, e.g. tasks.project_id")
     do: str = Field(min_length=1, description='one of the answers of that code in docs/checks.md, in quotes: "null"')
     reason: str = Field(description="why, in a sentence")
-
-    @field_validator("code")
-    @classmethod
-    def _code(cls, value: str) -> str:
-        if not CODE.match(value):
-            raise ValueError("it is no check code")
-        return value
 
     @field_validator("reason")
     @classmethod

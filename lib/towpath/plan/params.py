@@ -14,6 +14,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from towpath.errors import WrongUse
+from towpath.plan import ends, traffic_keys
 from towpath.plan.addresses import is_loopback, matching
 from towpath.plan.document import Document, Refused, read_yaml
 from towpath.plan.ends import HEX32, NAME, UNSIGNED
@@ -23,17 +24,7 @@ from towpath.plan.traffic_keys import TrafficKeys
 from towpath.secrets import Secret
 
 REHEARSAL = "rehearsal"
-SECRETS = (
-    "source_password",
-    "source_cache_password",
-    "source_jobs_password",
-    "cloudflare_token",
-    "r2_access_key",
-    "r2_secret_key",
-    "worker_token",
-    "dns_token",
-    "status_webhook",
-)
+SECRETS = (*ends.REFERENCES, *traffic_keys.REFERENCES)
 IDS = (  # long and random, and no secrets
     "cloudflare_account",
     "d1_database_id",

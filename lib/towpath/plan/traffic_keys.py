@@ -7,8 +7,9 @@ import re
 from pydantic import Field, field_validator
 
 from towpath.plan.addresses import matching, plain_address
-from towpath.plan.ends import SHORT, Ends, reference
+from towpath.plan.ends import HEX32, SHORT, Ends, reference
 
+REFERENCES = ("dns_token", "status_webhook")
 _ADDRESS = 'an https:// address, or http:// on 127.0.0.1 or localhost; ""'
 
 
@@ -52,9 +53,9 @@ class TrafficKeys(Ends):
     @field_validator("dns_zone_id")
     @classmethod
     def _zone(cls, value: str) -> str:
-        return value and matching(re.compile(r"^[0-9a-f]{32}$"), value)
+        return value and matching(HEX32, value)
 
-    @field_validator("dns_token", "status_webhook")
+    @field_validator(*REFERENCES)
     @classmethod
     def _by_reference(cls, value: str) -> str:
         return reference(value)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from towpath.checks import Waiver
 from towpath.plan.answers import waiver_problem
 from towpath.plan.document import Document
-from towpath.plan.mapping import CODE, once
+from towpath.plan.mapping import Code, once
 from towpath.plan.params import read_document
 from towpath.plan.problems import PlanRefused, from_validation, inline_secrets, refuse
 
@@ -25,19 +25,12 @@ class WaiverRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    code: str = Field(description="a check code such as TB203")
+    code: Code = Field(description="a check code such as TB203")
     object: str = Field(min_length=1, description="the exact object of the finding, no pattern")
     count: Any = Field(description=f"how many, exactly: a whole number from 1; or all, for {', '.join(WHOLE)}")
     owner: str = Field(description="who answers for it, a name or an address")
     reason: str = Field(description="why the loss is acceptable, in a sentence")
     expires: dt.date = Field(description="the last day, as 2027-01-31 without quotes")
-
-    @field_validator("code")
-    @classmethod
-    def _code(cls, value: str) -> str:
-        if not CODE.match(value):
-            raise ValueError("it is no check code")
-        return value
 
     @field_validator("count")
     @classmethod

@@ -21,6 +21,7 @@ from towpath.runs.files import digest
 from towpath.runs.folder import RunFolder
 from towpath.runs.results import stem
 from towpath.runs.seal import APPROVALS, ENDING, is_signed_key
+from towpath.runs.statement import Stated
 from towpath.signing.envelope import Envelope, canonical, read_envelope
 from towpath.signing.keys import public_from
 from towpath.signing.signers import FILE, is_signed_by, signer_name
@@ -30,23 +31,13 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
-    """One approval of a run, read."""
+class Approval(Stated):
+    """One approval of a run, read.  Its subjects: what was approved, and the page of the run as it stood afterwards."""
 
     path: str  # in the run folder
     sha256: str
     envelope: Envelope
     statement: Mapping[str, Any]
-
-    @property
-    def predicate(self) -> Mapping[str, Any]:
-        """What it says."""
-        return dict(self.statement["predicate"])
-
-    @property
-    def subjects(self) -> dict[str, str]:
-        """The files that were approved, with SHA-256, and the page of the run as it stood afterwards."""
-        return {one["name"]: one["digest"]["sha256"] for one in self.statement["subject"]}
 
     @property
     def name(self) -> str:

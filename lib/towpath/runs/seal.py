@@ -20,7 +20,7 @@ from towpath.runs.files import digest, write_bytes
 from towpath.runs.folder import RunFolder
 from towpath.runs.redaction import redact_value
 from towpath.runs.results import PhaseResult, now, stem
-from towpath.runs.statement import KIND, phase_predicate
+from towpath.runs.statement import KIND, Stated, phase_predicate
 from towpath.secrets import Secret
 from towpath.signing.envelope import Envelope, Signature, payload_of, read_envelope
 from towpath.signing.keys import PublicKey, Signer, load_signer, public_from
@@ -33,23 +33,13 @@ APPROVALS = "approvals"
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Stated):
     """One envelope of a run, read."""
 
     stem: str
     digest: str
     envelope: Envelope
     statement: Mapping[str, Any]
-
-    @property
-    def predicate(self) -> Mapping[str, Any]:
-        """What it says about the attempt."""
-        return dict(self.statement["predicate"])
-
-    @property
-    def subjects(self) -> dict[str, str]:
-        """The files that it names, with SHA-256."""
-        return {one["name"]: one["digest"]["sha256"] for one in self.statement["subject"]}
 
     @property
     def signer(self) -> PublicKey | None:

@@ -21,6 +21,23 @@ KIND = "urn:towpath:phase:v1"
 GIT_SECONDS = 60
 
 
+class Stated:
+    """What holds a statement, read."""
+
+    __slots__ = ()
+    statement: Mapping[str, Any]
+
+    @property
+    def predicate(self) -> Mapping[str, Any]:
+        """What it says."""
+        return dict(self.statement["predicate"])
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """The files that it names, with SHA-256."""
+        return {one["name"]: one["digest"]["sha256"] for one in self.statement["subject"]}
+
+
 def phase_predicate(
     root: Path,
     plan: Plan,
