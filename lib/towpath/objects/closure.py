@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from towpath.checks import Check, Finding, Verdict
+from towpath.checks import Check, Finding
 from towpath.objects.inventory import ADD_FILE, Decided, Inventory, index, key_of, skipped
 from towpath.objects.rules import RULES, SAMPLES, Findings
 
@@ -153,16 +153,12 @@ def _expected(decided: Decided, answers: set[tuple[str, str]]) -> tuple[int, set
 def _check(code: str, bucket: str, expected: tuple[int, set[str]], found: list[str]) -> Check:
     count, names = expected
     # findings name twenty of theirs: beyond that only the number can be held against the decision
-    good = len(found) == count and (names <= set(found))
-    verdict = Verdict.PASS if good else Verdict.FAIL  # the loss itself stands beside it, with its waiver
+    good = len(found) == count and (names <= set(found))  # the loss itself stands beside it, with its waiver
     unexpected = [name for name in found if name not in names]
-    return Check(
-        code=code,
-        surface="objects",
-        object=bucket,
-        expected=f"{count:,} as decided" if count else "none",
-        found=f"{len(found):,}" if found else "none",
-        verdict=verdict,
-        next="" if good else RULES[code].advice,
-        keys=tuple((unexpected if not good and unexpected else found)[:SAMPLES]),
+    return RULES[code].check(
+        bucket,
+        f"{count:,} as decided" if count else "none",
+        f"{len(found):,}" if found else "none",
+        good,
+        (unexpected if not good and unexpected else found)[:SAMPLES],
     )
