@@ -230,6 +230,7 @@ def test_a_session_without_a_key_is_given_one(sides: Sides, http: httpx.Client) 
     assert "Path=/" in given[0]
     assert "HttpOnly" in given[0]
     assert "SameSite=Lax" in given[0]
+    assert "Max-Age=2592000;" in given[0]  # a ramp may bake for days
     assert "Secure" not in given[0]  # here it is http
     key = http.cookies["__towpath_session"]
     expected = "worker" if inside("salt", key, 50) else "origin"

@@ -5,7 +5,7 @@ import type { Environment } from './environment';
 const SESSION = '__towpath_session';
 const SIDE = '__towpath_side';
 const BUCKETS = 10_000;
-const DAY = 86_400; // seconds: longer than any ramp
+const LIFE = 30 * 86_400; // seconds: who is forgotten before the ramp has ended would read the old side again
 
 /** 0 … 9999: the first four bytes of SHA-256 of salt, NUL, key. */
 export async function bucketOf(salt: string, key: string): Promise<number> {
@@ -63,7 +63,7 @@ export class Session {
 
   private set(name: string, value: string): string {
     const secure = new URL(this.request.url).protocol === 'https:' ? '; Secure' : '';
-    return `${name}=${value}; Path=/; Max-Age=${DAY}; HttpOnly; SameSite=Lax${secure}`;
+    return `${name}=${value}; Path=/; Max-Age=${LIFE}; HttpOnly; SameSite=Lax${secure}`;
   }
 
   private cookie(name: string): string {
