@@ -6,9 +6,11 @@ Local and remote differ in details that this room never relies on: the local run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from time import sleep
+from email.utils import parsedate_to_datetime
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from botocore.exceptions import (
@@ -21,10 +23,13 @@ from botocore.exceptions import (
 )
 
 from towpath.errors import CannotFinish
+from towpath.objects.rules import AHEAD, WORKERS
+from towpath.streams.pool import each
 
 S3 = Any  # boto3 makes its clients at run time; there is no class to name
 Result = TypeVar("Result")
 
+TICK = dt.timedelta(seconds=2)  # listings tell milliseconds, nobody promises it: twice what HTTP's own dates tell
 ATTEMPTS = 3  # beyond those that the client makes by itself
 _PASSING = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
 _LONGEST_PAUSE = 30.0
@@ -45,6 +50,8 @@ class Listed:
     key: str
     size: int
     etag: str
+    written: str = ""  # when, by the service's clock; "" where nobody asked
+    settled: bool = False  # a later write has another time: it was written well before the listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,12 @@ class Fingerprint:
 class Bucket:
     """A bucket that answers.  Raises CannotFinish from every method when the service cannot be used."""
 
-    def __init__(self, s3: S3, name: str) -> None:
-        """Ask for the bucket once, so that a wrong name, key or address is told before any file is read."""
-        self.s3, self.name = s3, name
+    def __init__(self, s3: S3, name: str, *, same_clock: bool = False) -> None:
+        """Ask for the bucket once, so that a wrong name, key or address is told before any file is read.
+
+        `same_clock`: the service runs on this machine.  The local runtime does not tell the time, R2 does.
+        """
+        self.s3, self.name, self._same_clock = s3, name, same_clock
         try:
             self.attempt(lambda: s3.head_bucket(Bucket=name), attempts=1)
         except RefusedError as refused:
@@ -104,27 +114,53 @@ class Bucket:
                 return None
             raise
 
+    def etags(self, keys: Iterable[str], workers: int = WORKERS) -> Iterator[tuple[str, str | None]]:
+        """Each key with its object's ETag, without its quotes; None where there is no object."""
+
+        def look(key: str) -> tuple[str, str | None]:
+            head = self.head(key)
+            return key, str(head["ETag"]).strip('"') if head else None
+
+        return each(look, keys, workers, ahead=AHEAD, name="objects")
+
     def list(self, prefixes: Sequence[str] = ("",)) -> Iterator[Listed]:
         """Every object under sorted prefixes, none of which begins another, in the order of keys, page by page."""
         last = ""
         for prefix in prefixes:
             token: dict[str, str] = {}
             while True:
-                page = self._page(prefix, token)
+                page, moment = self._page(prefix, token)
                 for found in page.get("Contents", ()):
                     if found["Key"] <= last:
                         raise self._stop("lists its keys out of order", found["Key"], "report this with the version")
                     last = found["Key"]
-                    yield Listed(last, found["Size"], found["ETag"].strip('"'))
+                    written: dt.datetime | None = found.get("LastModified")
+                    yield Listed(
+                        last,
+                        found["Size"],
+                        found["ETag"].strip('"'),
+                        written.astimezone(dt.UTC).isoformat() if written else "",
+                        written is not None and moment is not None and written + TICK <= moment,
+                    )
                 if not page.get("IsTruncated"):
                     break
                 token = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def _page(self, prefix: str, token: dict[str, str]) -> dict[str, Any]:
+    def _page(self, prefix: str, token: dict[str, str]) -> tuple[dict[str, Any], dt.datetime | None]:
+        """A page, and a moment of the service's clock that was not later than it; None where it does not tell one."""
+        began, asked = dt.datetime.now(dt.UTC), monotonic()
         try:
-            return self.attempt(lambda: dict(self.s3.list_objects_v2(Bucket=self.name, Prefix=prefix, **token)))
+            page = self.attempt(lambda: dict(self.s3.list_objects_v2(Bucket=self.name, Prefix=prefix, **token)))
         except RefusedError as refused:
             raise self._missing() from refused
+        told = page.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if told is None:
+            return page, began if self._same_clock else None
+        try:
+            answered = parsedate_to_datetime(told).replace(tzinfo=dt.UTC)  # HTTP knows no other zone
+        except ValueError:
+            return page, None
+        return page, answered - dt.timedelta(seconds=monotonic() - asked)
 
     def _refusal(self, error: ClientError, status: int, code: str, key: str) -> Exception:
         if code == "NoSuchBucket":

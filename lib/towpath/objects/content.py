@@ -56,8 +56,26 @@ class ChangedWhileReadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What the file system says of a file, and says otherwise once it was written, replaced or moved."""
+
+    inode: str  # with its device, as text: some file systems give numbers that a database's integers cannot hold
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Mark:
+        """The mark of a file with this status."""
+        return cls(f"{status.st_dev}:{status.st_ino}", status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """What one reading found.  Digests are lower-case hex; `part_size` in bytes, None when sent in one piece."""
+    """What one reading found.  Digests are lower-case hex; `part_size` in bytes, None when sent in one piece.
+
+    `mark` is that of the file while it was read.
+    """
 
     size: int
     sha256: str
@@ -65,6 +83,7 @@ class Content:
     etag: str
     part_size: int | None
     content_type: str
+    mark: Mark
 
 
 def part_size(size: int) -> int | None:
@@ -120,14 +139,20 @@ def blocks(descriptor: int, start: int, length: int) -> Iterator[bytes]:
         length -= len(block)
 
 
-def read(root: bytes, path: bytes) -> Content:
-    """Read a file below `root` once, in constant memory.  Raises OSError, or ChangedWhileReadError."""
+def read(root: bytes, path: bytes, known: Content | None = None) -> Content:
+    """Read a file below `root` once, in constant memory.  Raises OSError, or ChangedWhileReadError.
+
+    A file that still has the mark of `known` is opened and not read: `known` itself is returned.
+    """
     descriptor = opened(root, path)
     try:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise ChangedWhileReadError
-        size, part = before.st_size, part_size(before.st_size)
+        before = Mark.of(status)
+        if known is not None and known.mark == before:
+            return known
+        size, part = before.size, part_size(before.size)
         sha256, md5, parts = hashlib.sha256(), hashlib.md5(usedforsecurity=False), b""
         head, done, step = b"", 0, part or size
         while done < size:
@@ -142,18 +167,15 @@ def read(root: bytes, path: bytes) -> Content:
             parts += piece.digest()
             if done < until:
                 raise ChangedWhileReadError
-        after = os.fstat(descriptor)
+        after = Mark.of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    if _state(before) != _state(after):
+    if before != after:
         raise ChangedWhileReadError
     digest = md5.hexdigest()
     etag = f"{hashlib.md5(parts, usedforsecurity=False).hexdigest()}-{len(parts) // 16}" if part else digest
-    return Content(size, sha256.hexdigest(), digest, etag, part, content_type(os.fsdecode(path), head))
-
-
-def _state(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    kind = content_type(os.fsdecode(path), head)
+    return Content(size, sha256.hexdigest(), digest, etag, part, kind, before)
 
 
 class Slice(io.RawIOBase):

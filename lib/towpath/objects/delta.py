@@ -9,9 +9,8 @@ from types import MappingProxyType
 
 from towpath.checks import Check, Difference, Progress, Verdict, silent
 from towpath.objects.bucket import S3, Bucket, Listed
-from towpath.objects.compare import WORKERS
 from towpath.objects.manifest import Entry
-from towpath.objects.rules import AHEAD, RULES, SAMPLES
+from towpath.objects.rules import AHEAD, RULES, SAMPLES, WORKERS
 from towpath.objects.upload import Uploaded, send
 from towpath.streams.ordered import side_by_side
 from towpath.streams.pool import each
@@ -19,12 +18,16 @@ from towpath.streams.pool import each
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """New and changed entries, entries that are gone, and the ETag that a changed one replaces."""
+    """New and changed entries, entries that are gone, and the ETag that a changed one replaces.
+
+    `asked`: the bucket was asked for each of them, and holds no object of ours under a key that `replaces` lacks.
+    """
 
     put: tuple[Entry, ...]
     delete: tuple[Entry, ...]
     replaces: Mapping[str, str]
     unchanged: int
+    asked: bool = False
 
     @property
     def bytes(self) -> int:
@@ -84,7 +87,7 @@ def apply_delta(
     else is named and left alone.  `report` receives bytes sent, and 1 for each deletion.  Raises CannotFinish.
     """
     target = Bucket(s3, bucket)
-    uploaded = send(_with_heads(target, difference.put), root, target, difference.replaces, report, workers)
+    uploaded = send(_with_heads(target, difference, workers), root, target, difference.replaces, report, workers)
     deleted = gone = 0
     kept: list[Difference] = []
     deletions = each(
@@ -106,11 +109,14 @@ def _as_object(entry: Entry) -> tuple[object, ...]:
     return entry.size, entry.sha256, entry.etag, entry.content_type, entry.cache_control
 
 
-def _with_heads(target: Bucket, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Listed | None]]:
-    for entry in entries:
+def _with_heads(target: Bucket, difference: Delta, workers: int) -> Iterator[tuple[Entry, Listed | None]]:
+    def look(entry: Entry) -> tuple[Entry, Listed | None]:
+        if difference.asked and entry.key not in difference.replaces:
+            return entry, None  # what came there since is met by the PUT, which creates and never replaces
         head = target.head(entry.key)
-        there = Listed(entry.key, head["ContentLength"], head["ETag"].strip('"')) if head else None
-        yield entry, there
+        return entry, Listed(entry.key, head["ContentLength"], head["ETag"].strip('"')) if head else None
+
+    return each(look, difference.put, workers, ahead=AHEAD, name="objects")
 
 
 def _delete(target: Bucket, entry: Entry) -> str | None:

@@ -24,7 +24,8 @@ PRAGMA cache_size = -8192;
 CREATE TABLE file (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, fold TEXT NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL,
   size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, link INTEGER NOT NULL, named INTEGER NOT NULL DEFAULT 0,
-  sha256 TEXT, md5 TEXT, etag TEXT, part_size INTEGER, content_type TEXT);
+  sha256 TEXT, md5 TEXT, etag TEXT, part_size INTEGER, content_type TEXT,
+  inode TEXT, ctime_ns INTEGER, settled INTEGER);
 CREATE INDEX file_key ON file (key);
 CREATE INDEX file_fold ON file (fold);
 CREATE TABLE reference (
@@ -34,8 +35,12 @@ CREATE INDEX reference_nfc ON reference (nfc);
 CREATE INDEX reference_fold ON reference (fold);
 CREATE TABLE skip (place TEXT NOT NULL);
 CREATE TABLE empty (key TEXT NOT NULL);
+CREATE TABLE known (
+  path TEXT PRIMARY KEY, inode TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
+  sha256 TEXT, md5 TEXT, etag TEXT, part_size INTEGER, content_type TEXT) WITHOUT ROWID;
 """
 ADD_FILE = "INSERT INTO file (key, fold, place, path, size, mtime_ns, link) VALUES (?, ?, ?, ?, ?, ?, ?)"
+SEEN = "path, inode, size, mtime_ns, ctime_ns, sha256, md5, etag, part_size, content_type"
 _FILE = "key, path, size, mtime_ns, link, sha256, md5, etag, part_size, content_type"
 
 
@@ -72,7 +77,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What lies below a root.  `objects` and `bytes` count the files that could be read."""
+    """What lies below a root.  `objects` and `bytes` count the files that could be read.
+
+    `unread` of them were not read again, because they are as they were when they last were; None where nobody knew.
+    """
 
     root: Path
     prefixes: tuple[str, ...]  # the key prefixes that were walked, sorted; ("",) for all
@@ -80,6 +88,7 @@ class Inventory:
     bytes: int
     findings: tuple[Finding, ...]
     db: apsw.Connection = field(repr=False, compare=False)
+    unread: int | None = None
 
     def files(self, decided: Decided = ()) -> Iterator[File]:
         """The files in the order of their keys' bytes; those that a decision skips are left out."""

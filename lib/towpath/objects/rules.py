@@ -18,6 +18,7 @@ KEY_BYTES = 1_024
 OBJECT_BYTES = 5 << 40
 LINE_BREAKS = "\n\r\u2028\u2029"  # what JavaScript, and so the local runtime's router, takes for the end of a line
 SAMPLES = 20  # keys named in one finding
+WORKERS = 4  # requests at a time
 AHEAD = 4  # items handed out for each worker: enough that a large one does not leave the others idle
 NAMED = 100  # findings of one refusing rule that are named one by one; the rest is counted per directory
 

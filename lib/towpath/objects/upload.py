@@ -22,9 +22,9 @@ from towpath.checks import Check, Difference, Progress, Verdict, silent
 from towpath.errors import CannotFinish
 from towpath.objects import content
 from towpath.objects.bucket import S3, Bucket, Listed, RefusedError
-from towpath.objects.compare import METADATA, NAMED, WORKERS, unlike
+from towpath.objects.compare import METADATA, NAMED, unlike
 from towpath.objects.manifest import Entry, Manifest
-from towpath.objects.rules import AHEAD, RULES, SAMPLES
+from towpath.objects.rules import AHEAD, RULES, SAMPLES, WORKERS
 from towpath.streams.ordered import side_by_side
 from towpath.streams.pool import each
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -14,11 +15,21 @@ from towpath.checks import Progress, silent
 from towpath.errors import BadInput, WrongUse
 from towpath.objects import content
 from towpath.objects.content import ChangedWhileReadError, Content, below
-from towpath.objects.inventory import ADD_FILE, Inventory, index, key_of
+from towpath.objects.inventory import ADD_FILE, SEEN, Inventory, index, key_of
 from towpath.objects.rules import AHEAD, KEY_BYTES, LINE_BREAKS, OBJECT_BYTES, Findings
+from towpath.objects.seen import content_of, tells_changes
 from towpath.streams.pool import each
 
 _PAGE = 1_000
+_TO_READ = (
+    "SELECT file.id, file.key, file.path, known.inode, known.size, known.mtime_ns, known.ctime_ns, known.sha256,"
+    " known.md5, known.etag, known.part_size, known.content_type"
+    " FROM file LEFT JOIN known USING (path) WHERE file.id > ? AND file.size <= ? ORDER BY file.id LIMIT ?"
+)
+_READ = (
+    "UPDATE file SET inode = ?, size = ?, mtime_ns = ?, ctime_ns = ?,"
+    " sha256 = ?, md5 = ?, etag = ?, part_size = ?, content_type = ?, settled = ? WHERE id = ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +41,20 @@ class _Directory:
 
 
 def walk(
-    root: Path, prefix_dirs: Sequence[str] | None = None, report: Progress = silent, *, workers: int = 2
+    root: Path,
+    prefix_dirs: Sequence[str] | None = None,
+    report: Progress = silent,
+    *,
+    workers: int = 2,
+    settled: int | None = None,
+    known: Iterable[Sequence[Any]] | None = None,
 ) -> Inventory:
     """List and read every regular file below `root`, or below some of its directories.
 
     Keys are relative to `root` either way: `walk(Path("build/joan"), ["attachments"])` gives `attachments/…`.
-    Reads each file once, in constant memory; `report` receives bytes read.  What is wrong with single files is in the
+    Reads each file once, in constant memory; `report` receives bytes read.  `settled` is the moment that
+    `seen.settle` told: it says which files `keep_seen` may write down.  `known` are the rows of such a list: a file
+    that is as it says is opened and not read.  What is wrong with single files is in the
     inventory's findings.  Raises BadInput when the root or a named directory cannot be listed, WrongUse for a
     directory name that leaves the root.
     """
@@ -46,11 +65,14 @@ def walk(
     with db:
         db.executemany(ADD_FILE, _scan(db, findings, real_root, starts))
     _collisions(db, findings)
-    _digest(db, findings, real_root, report, workers)
+    if known is not None and tells_changes(root):
+        with db:
+            db.executemany(f"INSERT INTO known ({SEEN}) VALUES ({', '.join('?' * 10)})", known)
+    unread = _digest(db, findings, real_root, report, workers, settled)
     ((objects, total),) = db.execute("SELECT count(*), coalesce(sum(size), 0) FROM file WHERE sha256 IS NOT NULL")
     if not next(db.execute("SELECT 1 FROM file LIMIT 1"), None):
         findings.meet("OB119", "./")
-    return Inventory(root, prefixes, objects, total, findings.sorted(), db)
+    return Inventory(root, prefixes, objects, total, findings.sorted(), db, None if known is None else unread)
 
 
 def _starts(root: Path, real_root: bytes, prefix_dirs: Sequence[str] | None) -> list[_Directory]:
@@ -185,34 +207,39 @@ def _collisions(db: apsw.Connection, findings: Findings) -> None:
     findings.query("OB112", db, f"SELECT place, key FROM file WHERE fold IN ({several}) ORDER BY fold, key")
 
 
-def _digest(db: apsw.Connection, findings: Findings, root: bytes, report: Progress, workers: int) -> None:
-    def read(row: tuple[int, str, str]) -> tuple[int, str, Content | str]:
-        number, key, path = row
-        try:
-            return number, key, content.read(root, path.encode())
-        except ChangedWhileReadError:
-            return number, key, "OB116"
-        except OSError as error:
-            return number, key, f"OB101 {error.strerror}"
+def _digest(
+    db: apsw.Connection, findings: Findings, root: bytes, report: Progress, workers: int, settled: int | None
+) -> int:
+    """Read what must be read.  Returns how many files need not be."""
 
-    def waiting() -> Iterator[tuple[int, str, str]]:
+    def read(row: tuple[Any, ...]) -> tuple[int, str, bool, Content | str]:
+        number, key, path, *known = row
+        before = None if known[0] is None else content_of(known)
+        try:
+            found = content.read(root, path.encode(), before)
+            return number, key, found is before, found
+        except ChangedWhileReadError:
+            return number, key, False, "OB116"
+        except OSError as error:
+            return number, key, False, f"OB101 {error.strerror}"
+
+    def waiting() -> Iterator[tuple[Any, ...]]:
         last = 0
-        while rows := list(
-            db.execute(
-                "SELECT id, key, path FROM file WHERE id > ? AND size <= ? ORDER BY id LIMIT ?",
-                (last, OBJECT_BYTES, _PAGE),
-            )
-        ):
+        while rows := list(db.execute(_TO_READ, (last, OBJECT_BYTES, _PAGE))):
             yield from rows
             last = rows[-1][0]
 
+    unread = 0
     with db:
-        for number, key, found in each(read, waiting(), workers, ahead=AHEAD, name="objects"):
+        for number, key, same, found in each(read, waiting(), workers, ahead=AHEAD, name="objects"):
             if isinstance(found, str):
                 findings.meet(found[:5], key, found[6:])
                 continue
-            db.execute(
-                "UPDATE file SET size = ?, sha256 = ?, md5 = ?, etag = ?, part_size = ?, content_type = ? WHERE id = ?",
-                (found.size, found.sha256, found.md5, found.etag, found.part_size, found.content_type, number),
-            )
-            report(found.size)
+            mark = found.mark
+            believed = same or (settled is not None and mark.ctime_ns < settled)
+            digests = found.sha256, found.md5, found.etag, found.part_size, found.content_type
+            db.execute(_READ, (*astuple(mark), *digests, believed, number))
+            unread += same
+            if not same:
+                report(found.size)
+    return unread

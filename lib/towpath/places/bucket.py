@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError
 from towpath.errors import CannotFinish
 from towpath.objects import content
 from towpath.objects.bucket import Bucket, RefusedError
-from towpath.objects.compare import WORKERS
 from towpath.objects.manifest import Entry, entry_of
+from towpath.objects.rules import WORKERS
 from towpath.objects.upload import send
 from towpath.places.store import PIECE, Outgoing, changed
 

@@ -21,17 +21,15 @@ def file_delta(bench: Workbench, wanted: objects.Manifest) -> objects.Delta:
     put: list[objects.Entry] = []
     delete: list[objects.Entry] = []
     replaces: dict[str, str] = {}
-    for key in sorted(ours):
-        head = bucket.head(key)
-        etag = str(head["ETag"]).strip('"') if head else ""
+    for key, etag in bucket.etags(sorted(ours)):
         if key not in new:
-            if head:
+            if etag is not None:
                 delete.append(ours[key].get(etag) or next(iter(ours[key].values())))
         elif etag != new[key].etag:
             put.append(new[key])
             if etag in ours[key]:
                 replaces[key] = etag
-    return objects.Delta(tuple(put), tuple(delete), MappingProxyType(replaces), wanted.objects - len(put))
+    return objects.Delta(tuple(put), tuple(delete), MappingProxyType(replaces), wanted.objects - len(put), asked=True)
 
 
 def _known(bench: Workbench, wanted: objects.Manifest) -> dict[str, dict[str, objects.Entry]]:

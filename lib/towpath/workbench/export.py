@@ -10,7 +10,7 @@ from towpath.tables.acceptance import exported
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 from towpath.workbench import inventory
-from towpath.workbench.state import OBJECTS, SNAPSHOT, keep_decided
+from towpath.workbench.state import OBJECTS, SEEN, SNAPSHOT, keep_decided
 from towpath.workbench.workbench import Workbench
 
 PARKED = "parked.jsonl"
@@ -64,10 +64,16 @@ def _parked(bench: Workbench, exporter: Exporter, made: Manifest) -> None:
 
 def files(bench: Workbench, exporter: Exporter, report: Progress) -> objects.Manifest:
     """List every file with what proves it; rows that name files are read from the snapshot."""
-    found = inventory.walk(bench, report)
+    settled = objects.settle(bench.run.source("source_files"))
+    return list_files(bench, exporter, inventory.walk(bench, report, settled=settled))
+
+
+def list_files(bench: Workbench, exporter: Exporter, found: objects.Inventory) -> objects.Manifest:
+    """Judge the files that were found, and write down beside the snapshot what the bucket must hold."""
     _, decided = inventory.judge_files(bench, found, exporter)
     control = bench.run.mapping.objects.cache_control
     made = objects.write(exporter.folder / OBJECTS, objects.entries(found, decided, control), found.prefixes)
+    objects.keep_seen(exporter.folder / SEEN, found, made)
     keep_decided(exporter.folder, decided)
     bench.run.artefact(exporter.folder)
     return made

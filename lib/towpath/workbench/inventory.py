@@ -41,9 +41,12 @@ def judge_tables(bench: Workbench, found: Sequence[Orphans]) -> None:
     bench.run.add(stale(mapping.sensitive, columns, mapping.tables.fitted.tables))
 
 
-def walk(bench: Workbench, report: Progress) -> objects.Inventory:
-    """Read every file once: size, SHA-256, MD5, type; `report` counts bytes."""
-    inventory = objects.walk(bench.run.source("source_files"), bench.run.mapping.objects.folders, report)
+def walk(
+    bench: Workbench, report: Progress, *, settled: int | None = None, known: objects.Kept | tuple[()] | None = None
+) -> objects.Inventory:
+    """Read every file once: size, SHA-256, MD5, type; `report` counts bytes.  The other two: see `objects.walk`."""
+    root, folders = bench.run.source("source_files"), bench.run.mapping.objects.folders
+    inventory = objects.walk(root, folders, report, settled=settled, known=known)
     bench.run.number("files", inventory.objects, "files")
     bench.run.number("file_bytes", inventory.bytes, "bytes")
     return inventory
@@ -60,5 +63,7 @@ def judge_files(
     judgement = bench.run.judge([*inventory.findings, *closure.findings], objects.RULES)
     folders = ", ".join(bench.run.mapping.objects.folders)
     found = f"{closure.rows} rows, {closure.files} files, {closure.named} named"
+    if inventory.unread is not None:
+        found += f"; {inventory.objects - inventory.unread} read now, {inventory.unread} as they were when last read"
     bench.run.check("OB200", "objects", folders, "every row and every file looked at", found, True)
     return closure, judgement.decided

@@ -15,7 +15,7 @@ from towpath.tables.load import Loaded
 from towpath.tables.manifest import Manifest
 from towpath.tables.orphans import Orphans
 from towpath.workbench import going_on
-from towpath.workbench.cutover import Sent
+from towpath.workbench.cutover import ChangedFiles, Sent
 from towpath.workbench.fitness import Fit
 from towpath.workbench.load import Work
 from towpath.workbench.rollback import Todo
@@ -248,11 +248,11 @@ def applied(done: objects.Applied | None) -> show.Shown:
 
 
 @going_on.shown
-def files_changed(found: objects.Delta) -> show.Shown:
-    """What changed among the files."""
-    return sentence(
-        f"{len(found.put):,} objects to put, {len(found.delete):,} to delete, {found.unchanged:,} as they are."
-    )
+def files_changed(found: ChangedFiles) -> show.Shown:
+    """What changed among the files, and how that was found out."""
+    delta = found.delta
+    said = f"{len(delta.put):,} objects to put, {len(delta.delete):,} to delete, {delta.unchanged:,} as they are"
+    return sentence(f"{said}: {found.read:,} files read now, {found.unread:,} as they were when they were last read.")
 
 
 @going_on.shown

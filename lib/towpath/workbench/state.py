@@ -14,6 +14,7 @@ from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
 
 SNAPSHOT, OBJECTS, DECIDED = "snapshot", "objects.jsonl", "decided.json"
+SEEN = "seen.jsonl"
 KEYS, JOBS = "keys", "jobs"
 TABLES, AFTER, TYPES = "schema/0001_tables.sql", "schema/0002_after_the_rows.sql", "schema/rows.d.ts"
 

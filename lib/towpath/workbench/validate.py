@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from towpath import objects
 from towpath.checks import Comparison, Progress
+from towpath.cloudflare.client import loopback
 from towpath.tables.acceptance import constraints, schema_present, sequences
 from towpath.tables.compare import compare
 from towpath.tables.reproved import reproved
 from towpath.workbench.accepted import accepted_losses
+from towpath.workbench.before import PROVED, proved
 from towpath.workbench.workbench import Workbench
 
 
@@ -23,11 +25,23 @@ def rows(bench: Workbench, report: Progress) -> Comparison:
 
 
 def files(bench: Workbench, report: Progress) -> Comparison:
-    """Fetch every object and compare its SHA-256; `report` counts bytes."""
-    manifest = bench.state.objects
-    found = objects.compare(manifest, bench.s3, bench.params.r2_bucket, report)
+    """Fetch every object and compare its SHA-256; `report` counts bytes.  What was proved is kept for the cutover."""
+    keep, here = bench.run.output(PROVED), loopback(bench.params.r2_endpoint)
+    manifest, bucket = bench.state.objects, bench.params.r2_bucket
+    found = _proved(bench, objects.compare(manifest, bench.s3, bucket, report, keep=keep, same_clock=here))
+    bench.run.artefact(keep)
+    return found
+
+
+def changed_files(bench: Workbench, report: Progress) -> Comparison:
+    """The same, but fetch only objects that are new or written since 05-validate proved them by content."""
+    manifest, bucket = bench.state.objects, bench.params.r2_bucket
+    return _proved(bench, objects.compare(manifest, bench.s3, bucket, report, before=proved(bench)))
+
+
+def _proved(bench: Workbench, found: Comparison) -> Comparison:
     bench.run.add(found.checks)
-    bench.run.number("files", manifest.objects, "files")
+    bench.run.number("files", found.compared["objects"], "files")
     bench.keep_differences(found)
     return found
 
