@@ -29,7 +29,19 @@ NAME = f"runbooks.{SYSTEM}.legacy"  # the hyphen keeps it out of an import state
 BUCKET, NAMESPACE, DATABASE = f"{SYSTEM}-media", f"{SYSTEM}-cache", f"{SYSTEM}-local"
 generator, places = import_module(f"{NAME}.generator"), import_module(f"{NAME}.settings")
 planted = import_module(f"{NAME}.planted")
+SMALL = generator.SCALES["small"]
+FREE = {"port_postgresql": 0, "port_redis": 0, "ends_with_us": True}
 HTTP = httpx.Client(timeout=60, trust_env=False)
+
+
+@contextmanager
+def old_side(folder: Path) -> Iterator[Path]:
+    """Small data of seed 1 in a folder; their servers end with the block."""
+    generator.generate(folder, SMALL, **FREE)
+    try:
+        yield folder
+    finally:
+        places.down(folder)
 
 
 @dataclass
@@ -76,7 +88,7 @@ class Spark(Project):
 
     def generate(self) -> None:
         """Small data of seed 1, on the ports that the servers have, or free ones."""
-        generator.generate(self.data, generator.SCALES["small"], port_postgresql=0, port_redis=0, ends_with_us=True)
+        generator.generate(self.data, SMALL, **FREE)
 
     def live(self, seed: int, changes: int = 70) -> None:
         """The old application goes on working."""

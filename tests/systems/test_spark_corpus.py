@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from helpers import markdown
+from helpers.spark import NAME, old_side
 
 from towpath.local.postgresql import Postgresql
 from towpath.local.redis import RedisServer
@@ -20,8 +21,7 @@ from towpath.plan.mapping import SystemMapping, load_mapping
 from towpath.routes import corpus
 from towpath.routes.filling import Sample, filled, sampled
 
-NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
-generator, places, app = (import_module(f"{NAME}.{name}") for name in ("generator", "settings", "app"))
+places, app = (import_module(f"{NAME}.{name}") for name in ("settings", "app"))
 RUNBOOK = markdown.ROOT / "runbooks" / "personality-spark"
 
 
@@ -31,10 +31,8 @@ def read() -> SystemMapping:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("spark")
-    generator.generate(folder, generator.SCALES["small"], port_postgresql=0, port_redis=0, ends_with_us=True)
-    yield folder
-    places.down(folder)
+    with old_side(tmp_path_factory.mktemp("spark")) as folder:
+        yield folder
 
 
 def test_the_committed_document_is_the_applications_own(tmp_path: Path) -> None:

@@ -21,17 +21,15 @@ import psutil
 import psycopg
 import pytest
 from helpers.ports import free_port
+from helpers.spark import FREE, NAME, SMALL
 from helpers.waiting import until
 
 from towpath.local import processes
 
-NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
 generator, planted = import_module(f"{NAME}.generator"), import_module(f"{NAME}.planted")
 places, working, draining = (import_module(f"{NAME}.{name}") for name in ("settings", "live", "drain"))
 tasks, maintenance = import_module(f"{NAME}.tasks"), import_module(f"{NAME}.maintenance")
-SMALL = generator.SCALES["small"]
 LONG = 240.0  # seconds that a server and a worker may take to begin beside other tests
-FREE = {"port_postgresql": 0, "port_redis": 0, "ends_with_us": True}
 PLANTED_ROWS = (
     "SELECT r::text, u::text FROM quiz_results r JOIN users u ON u.id = r.user_id "
     f"WHERE u.email LIKE '%@{planted.PLANTED_DOMAIN}' ORDER BY r.id"

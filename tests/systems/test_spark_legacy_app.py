@@ -14,11 +14,11 @@ import httpx
 import pytest
 from celery.exceptions import Reject
 from helpers import serving
+from helpers.spark import NAME, old_side
 from helpers.waiting import until
 from sqlalchemy import text
 
-NAME = "runbooks.personality-spark.legacy"  # the hyphen keeps it out of an import statement
-generator, places, app = (import_module(f"{NAME}.{name}") for name in ("generator", "settings", "app"))
+places, app = (import_module(f"{NAME}.{name}") for name in ("settings", "app"))
 storage, tasks, quizzes = (import_module(f"{NAME}.{name}") for name in ("storage", "tasks", "routes.quizzes"))
 maintenance = import_module(f"{NAME}.maintenance")
 CARD = storage.draw_card("test", 8)
@@ -26,10 +26,8 @@ CARD = storage.draw_card("test", 8)
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("spark")
-    generator.generate(folder, generator.SCALES["small"], port_postgresql=0, port_redis=0, ends_with_us=True)
-    yield folder
-    places.down(folder)
+    with old_side(tmp_path_factory.mktemp("spark")) as folder:
+        yield folder
 
 
 @pytest.fixture

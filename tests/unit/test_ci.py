@@ -139,11 +139,11 @@ def test_each_write_waits_for_people_and_follows_the_job_that_showed_it() -> Non
 
 
 def test_what_staging_uploads_holds_no_rows() -> None:
-    for step in steps("staging"):
-        if step.get("uses", "").startswith("actions/upload-artifact@"):
-            patterns = step["with"]["path"].split("\n")
-            where = re.escape("outputs/${{ inputs.system }}/staging/*/")
-            assert [one for one in patterns if one and not re.fullmatch(rf"{where}[^/]+", one)] == []
+    uploads = [one for one in steps("staging") if one.get("uses", "").startswith("actions/upload-artifact@")]
+    patterns = [pattern for one in uploads for pattern in one["with"]["path"].split("\n") if pattern]
+    assert patterns
+    where = re.escape("outputs/${{ inputs.system }}/staging/*/")
+    assert [one for one in patterns if not re.fullmatch(rf"{where}[^/]+", one)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

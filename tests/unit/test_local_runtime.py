@@ -44,7 +44,9 @@ def test_no_secret_of_ours_reaches_the_runtime(tmp_path: Path, root: Path, monke
     state = State(tmp_path / "state")
     with start("joan", "local", 0, root=root, state=state, **NAMES):
         secret = state.secret_key.reveal()
-        for process in marked(state.folder):
+        processes = marked(state.folder)
+        assert len(processes) == 2  # node and workerd
+        for process in processes:
             seen = " ".join(process.cmdline()) + " ".join(process.environ().values())
             assert "canary-4711" not in seen
             assert secret not in seen

@@ -57,5 +57,7 @@ def test_it_fails_as_often_as_told_from_the_percentage_on(sides: Sides) -> None:
 
 
 def test_nothing_that_is_deployed_names_it(root: Path) -> None:
-    for path in [*root.glob("runbooks/*/*/wrangler.jsonc"), *root.glob("lib/towpath/traffic/gateway/**/*.ts")]:
-        assert "stumbl" not in path.read_text(encoding="utf-8"), path
+    configs, scripts = root.glob("runbooks/*/*/wrangler.jsonc"), root.glob("lib/towpath/traffic/gateway/**/*.ts")
+    texts = {path: path.read_text(encoding="utf-8") for path in (*configs, *scripts)}
+    assert {path.suffix for path in texts} == {".jsonc", ".ts"}
+    assert [path for path, text in texts.items() if "stumbl" in text] == []

@@ -59,5 +59,6 @@ def test_without_a_line_there_is_still_a_chart_that_says_so() -> None:
     assert "No request line was written." in requests_over_time("R", "No request line was written.", [], [], 500).text
 
 
-def test_outside_a_notebook_nothing_is_displayed() -> None:
+def test_outside_a_notebook_nothing_is_displayed(capsys: pytest.CaptureFixture[str]) -> None:
     Live().put(requests_over_time("R", "a", [], [], 500))
+    assert capsys.readouterr() == ("", "")
