@@ -274,6 +274,12 @@ def test_requests_written_by_hand() -> None:
         ({"send": "POST /tasks", "json": 1, "text": "1"}, "bodies json and text"),
         ({"send": "POST /tasks", "base64": "?"}, "not base64"),
         ({"send": "GET /tasks", "expects": "ok"}, "expects no status"),
+        ({"send": "GET /tasks", "expects": True}, "expects no status"),
+        ({"send": "GET /tasks", "expects": 9999}, "expects no status"),
+        ({"send": "GET /tasks", "headers": 5}, "has headers that are no list of names with values"),
+        ({"send": "GET /tasks", "headers": ["range"]}, "has headers that are no list of names with values"),
+        ({"send": "GET /tasks", "login": {"a": 1}}, "names no login"),
+        ({"send": "GET /tasks", "login": "An Na"}, "names no login"),
     ],
 )
 def test_what_is_wrong_by_hand_is_named(row: dict[str, Any], what: str) -> None:
@@ -297,3 +303,24 @@ def test_the_command_says_what_is_wrong(
     monkeypatch.chdir(markdown.ROOT)
     assert run_command(["corpus", *words]) in (2, 3)
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"send": "GET /tasks", "headers": {"authorization": f"Bearer {FIRST}"}}, "a signed token"),
+        ({"send": "POST /tasks", "json": {"title": GITHUB}}, "a token"),
+        ({"send": f"GET /tasks?status={FIRST}"}, "a signed token"),
+    ],
+)
+def test_a_secret_written_by_hand_is_refused(
+    row: dict[str, Any], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(markdown.ROOT)
+    (tmp_path / "r.yaml").write_text(json.dumps({"requests": [row]}), encoding="utf-8")
+    words = ["--from", f"hand:{tmp_path / 'r.yaml'}", "--to", str(tmp_path / "corpus.jsonl")]
+    assert run_command(["corpus", "joan", *words]) == 2
+    told = capsys.readouterr().err
+    assert f"a request of {row['send'].split('?')[0]} holds what looks like {kind}. Next: write {{token:NAME}}" in told
+    assert not any(secret in told for secret in (FIRST, GITHUB))
+    assert not (tmp_path / "corpus.jsonl").exists()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from towpath.cli.options import System
-from towpath.errors import WrongUse
+from towpath.errors import BadInput, WrongUse
 from towpath.plan.inline import secret_kind
 from towpath.plan.mapping import load_mapping
 from towpath.plan.params import read_document
@@ -88,11 +88,11 @@ class _Maker:
         """The requests of one source, with a line about what was left."""
         kind, _, name = source.partition(":")
         if kind == "openapi":
-            return self._generated()
+            return _without_secrets(source, self._generated())
         if kind == "hand":
             path = self._root / name
             document = read_document(path, name)
-            return from_plain(document.data, name, self._found.routes, self._declared)
+            return _without_secrets(source, from_plain(document.data, name, self._found.routes, self._declared))
         recorder = Recorder(self._found.routes, self._scrubber, self._declared, each)
         return _told(source, recorder.har(Path(name), host) if kind == "har" else recorder.log(Path(name)))
 
@@ -104,6 +104,17 @@ class _Maker:
         for title, why in done.unmade.items():
             typer.echo(f"unmade   {title}: {why}")
         return done.items
+
+
+def _without_secrets(source: str, items: tuple[Recorded, ...]) -> tuple[Recorded, ...]:
+    """The requests, if none holds what has the form of a secret: people wrote them, and can write a placeholder."""
+    for one in items:
+        texts = [one.path, *one.headers.values(), one.body.decode("latin-1")]
+        kind = next(filter(None, (secret_kind(text, name=True) for text in texts)), None)
+        if kind is not None:
+            what = f"a request of {one.route} holds what looks like {kind}"
+            raise BadInput(what, object=source, next="write {token:NAME}, with a NAME of traffic.tokens")
+    return items
 
 
 def _told(source: str, taken: Taken) -> tuple[Recorded, ...]:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from towpath.errors import BadInput
 from towpath.routes.corpus import Recorded
+from towpath.routes.filling import PLACEHOLDER
 from towpath.routes.route import METHODS, Route, find
 
 KEYS = ("send", "login", "headers", "json", "text", "base64", "type", "expects", "note")
@@ -46,14 +47,20 @@ def _made(where: str, row: Any, routes: Sequence[Route], declared: Mapping[str, 
     route = find(routes, method, path.partition("?")[0])
     if route is None:
         _wrong(where, f"{row['send']} is of no route of the application", "correct the path")
-    headers = {str(name).lower(): str(value) for name, value in dict(row.get("headers", {})).items()}
+    given = row.get("headers", {})
+    if not isinstance(given, Mapping):
+        _wrong(where, "has headers that are no list of names with values", "write headers: { range: bytes=0-99 }")
+    headers = {str(name).lower(): str(value) for name, value in given.items()}
     if row.get("login"):
-        headers["authorization"] = f"Bearer {{token:{row['login']}}}"
+        token = f"{{token:{row['login']}}}"
+        if not PLACEHOLDER.fullmatch(token):
+            _wrong(where, f"{row['login']!r} names no login", "write a name of traffic.tokens")
+        headers["authorization"] = f"Bearer {token}"
     body, kind = _body(where, row)
     if kind:
         headers["content-type"] = kind
     expects = row.get("expects", 0)
-    if not isinstance(expects, int):
+    if type(expects) is not int or not (expects == 0 or 100 <= expects <= 599):
         _wrong(where, "expects no status", "write a number such as 404")
     writes, note = declared.get(route.title), str(row.get("note", ""))
     return Recorded(route.title, method, path, dict(sorted(headers.items())), body, "hand", writes, expects, note)
