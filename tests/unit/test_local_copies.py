@@ -116,7 +116,10 @@ def test_the_state_of_a_runtime_that_is_up_is_copied_and_works_on_its_own(runtim
             assert KV(other, namespace).get("name") == b'"kept"'
             assert objects.get_object(Bucket=copy.bucket, Key=key)["Body"].read() == b"kept"
             there.batch(["UPDATE t SET a = 'changed'"])
+            KV(other, namespace).put_alone("name", orjson.dumps("less"), {})
+            objects.put_object(Bucket=copy.bucket, Key=key, Body=b"less")
             objects.delete_object(Bucket=copy.bucket, Key=key)
+            assert kv.get("name") == b'"kept"'
             assert d1.query("SELECT a FROM t").rows == [["kept"]]
             assert s3.get_object(Bucket=runtime.bucket, Key=key)["Body"].read() == b"kept"
         s3.delete_object(Bucket=runtime.bucket, Key=key)

@@ -105,10 +105,18 @@ def copy_state(source: State, target: State) -> None:
                 if path.suffix == ".sqlite":
                     _copy_sqlite(path, to / name)
                 elif not name.endswith(_BESIDE):
-                    shutil.copyfile(path, to / name)
+                    _share(path, to / name)
     except (OSError, apsw.Error) as error:
         what = f"the state of the local runtime cannot be copied: {error}"
         raise CannotFinish(what, object=str(source.folder), next="look at the disk, then run again") from error
+
+
+def _share(path: Path, to: Path) -> None:
+    """The runtime writes a value once, under a name of its own, and never again: no bytes need to be copied."""
+    try:
+        os.link(path, to)
+    except OSError:  # another file system
+        shutil.copyfile(path, to)
 
 
 def _copy_sqlite(path: Path, to: Path) -> None:
