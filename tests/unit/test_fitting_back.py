@@ -255,6 +255,21 @@ def test_sequences_are_set_to_what_the_target_gave_out_and_never_back(trip: Retu
     assert trip.ask("SELECT nextval('orders_id_seq')") == [(78,)]
 
 
+def test_a_sequence_that_a_default_asks_goes_on_although_no_column_owns_it(
+    postgresql_server: Postgresql, postgresql_url: str, tmp_path: Path
+) -> None:
+    source = """CREATE SCHEMA "My own"; CREATE SEQUENCE "My own".numbers; CREATE SEQUENCE other;
+        CREATE TABLE t (id bigint PRIMARY KEY DEFAULT nextval('"My own".numbers'), n text);
+        INSERT INTO t (n) VALUES ('a');
+    """
+    target = "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT);"
+    rules = Fit((rule("public.t", "t", {"id": "id", "n": "n"}),))
+    trip = ReturnTrip.begin(postgresql_server, postgresql_url, tmp_path / "trip", source, target, rules)
+    trip.write("INSERT INTO t (n) VALUES ('b')")
+    trip.carry(trip.look(), {"t": 7})
+    assert trip.ask("SELECT nextval('\"My own\".numbers'), nextval('other')") == [(8, 1)]
+
+
 def test_an_exchange_of_unique_values_is_refused_by_name(trip: ReturnTrip) -> None:
     trip.write(
         "UPDATE people SET mail = 'x' WHERE name = 'p1'",

@@ -8,6 +8,7 @@ cell; if one is not, nothing was written.  A transaction that is cut leaves the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from psycopg import errors
 from towpath.checks import Progress, silent
 from towpath.errors import CannotFinish
 from towpath.fitting.language import BASE
+from towpath.fitting.source import INTEGER
 from towpath.fitting.staging import DELETED, Staged, stage
 from towpath.fitting.turned import STAGED, Turned
 from towpath.fitting.writing import NOTHING, write
@@ -25,6 +27,8 @@ from towpath.postgresql.catalog import Catalog
 from towpath.postgresql.connection import told
 from towpath.postgresql.relations import literal, quoted
 from towpath.tables.changes import TableChanges
+
+_NEXTVAL = re.compile(r"nextval\('(.+)'::regclass\)")
 
 
 def carry_back(
@@ -123,18 +127,27 @@ def _set_sequences(
     connection: psycopg.Connection, catalog: Catalog, turned: Turned, sequences: Mapping[str, int]
 ) -> None:
     """The next number is one that neither side has given out.  It is never set back, and outlives a roll-back."""
-    alias = turned.table.table.rowid_alias
+    alias, table = turned.table.table.rowid_alias, turned.part.table
     for fill in turned.fills:
-        name = f"{turned.part.table.name}.{fill.column.name}"
-        owned = next((s for s in catalog.sequences if s.owned_by == name and s.increment > 0), None)
-        if owned is None or fill.cell is None or turned.cells[fill.cell].name != alias:
+        if fill.cell is None or fill.column.kind != INTEGER:
             continue
-        own = f"{quoted(owned.schema)}.{quoted(owned.name)}"
-        highest = f"SELECT max({quoted(fill.column.name)}) FROM {turned.part.table.sql}"
-        top = f"(SELECT greatest({sequences.get(turned.name, 0)}, ({highest})) AS top)"
-        behind = "top > own.last_value - CASE WHEN own.is_called THEN 0 ELSE 1 END"
-        sql = f"SELECT setval({literal(own)}, top, true) FROM {top} AS wanted, {own} AS own WHERE {behind}"
-        connection.execute(sql.encode())
+        given_out = sequences.get(turned.name, 0) if turned.cells[fill.cell].name == alias else 0
+        for own in _sequences_of(catalog, table.name, fill.column.name):
+            highest = f"SELECT max({quoted(fill.column.name)}) FROM {table.sql}"
+            top = f"(SELECT greatest({given_out}, ({highest})) AS top)"
+            behind = "top > own.last_value - CASE WHEN own.is_called THEN 0 ELSE 1 END"
+            sql = f"SELECT setval({literal(own)}, top, true) FROM {top} AS wanted, {own} AS own WHERE {behind}"
+            connection.execute(sql.encode())
+
+
+def _sequences_of(catalog: Catalog, table: str, column: str) -> Iterator[str]:
+    """The sequences, as SQL, that give the column its numbers: its own, and the one that its DEFAULT asks."""
+    default = next(c.default for c in catalog.table(table).columns if c.name == column) or ""
+    asked = _NEXTVAL.fullmatch(default)
+    name = asked[1].replace("''", "'").replace('"', "") if asked is not None else ""
+    for one in catalog.sequences:
+        if one.increment > 0 and (one.owned_by == f"{table}.{column}" or one.qualified == name):
+            yield f"{quoted(one.schema)}.{quoted(one.name)}"
 
 
 def _parents_first(
