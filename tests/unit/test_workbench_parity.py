@@ -287,6 +287,23 @@ def test_nobody_logs_in_by_a_route_that_writes_where_people_work(tmp_path: Path,
             parity.ask(both, silent)
 
 
+def test_a_side_that_stops_answering_has_no_numbers(tmp_path: Path) -> None:
+    with small_side(side([])) as old, small_side(side([])) as new:
+        bench: Any = Bench(tmp_path, old, new)
+        both = parity.prepare(bench)
+        parity.ask(both, silent)
+
+        def gone(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply | None:
+            return side([])(method, path, headers, body) if path in ("/", "/login") else None
+
+        with small_side(gone) as silenced:
+            bench.params.worker_url = silenced
+            measured = parity.measure(both, silent)
+    assert measured is not None
+    assert (measured[1].milliseconds, measured[1].unanswered > 0) == ((), True)
+    assert set(bench.numbers) == {"old_p50_ms", "old_p95_ms", "old_p99_ms"}
+
+
 def test_a_sample_that_the_snapshot_refuses_is_named(tmp_path: Path) -> None:
     with small_side(side([])) as old, small_side(side([])) as new:
         bench: Any = Bench(tmp_path, old, new)

@@ -180,7 +180,7 @@ def measure(parity: Parity, report: Progress) -> tuple[Times, Times] | None:
     with ExitStack() as stack:
         old, new = speed.measure(requests, *standings(parity, stack), report=report)
     for times in (old, new):
-        for percent in (50, 95, 99):
+        for percent in (50, 95, 99) if times.milliseconds else ():
             parity.bench.run.number(f"{times.side}_p{percent}_ms", round(times.at(percent), 1), "ms")
     return old, new
 
