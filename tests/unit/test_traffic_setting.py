@@ -67,6 +67,29 @@ def test_who_has_read_an_older_setting_changes_nothing(kv: KV) -> None:
     assert read(kv) is None
 
 
+def test_what_kv_shows_late_is_waited_for(kv: KV, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for KV's eventual consistency: the local runtime shows at once what was written."""
+    old = kv.get
+    late: list[bytes | None] = [None]
+    monkeypatch.setattr(kv, "get", lambda key: late.pop(0) if late else old(key))
+    late.append(None)  # the first answer says that there is none, and the next one still does
+    first = begin(kv, NOW)
+    assert (first.mode, late) == (Mode.ORIGIN, [])
+    late[:] = [first.encode()] * 3  # one before the write, two after it
+    frozen = change(kv, first, Mode.FROZEN, 0, NOW)
+    assert (frozen.mode, late, read(kv)) == (Mode.FROZEN, [], frozen)
+
+
+def test_what_kv_never_shows_is_said(kv: KV, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = begin(kv, NOW)
+    monkeypatch.setattr(kv, "get", lambda _: first.encode())
+    monkeypatch.setattr("towpath.traffic.setting.PATIENCE", 0.2)
+    with pytest.raises(
+        CannotFinish, match=f"TR101 .*was written as revision {first.revision + 1}, and KV does not show"
+    ):
+        change(kv, first, Mode.FROZEN, 0, NOW)
+
+
 def test_of_two_who_write_at_the_same_moment_one_is_told(kv: KV, monkeypatch: pytest.MonkeyPatch) -> None:
     first = begin(kv, NOW)
     put = kv.put_alone

@@ -165,10 +165,16 @@ def _revision(http: httpx.Client, gateway_url: str) -> int:
 
 def _write(kv: KV, setting: Setting) -> Setting:
     kv.put_alone(KEY, setting.encode(), {})
-    # KV has no compare-and-set: of two who write within the same moment one sees here that the other's value stands
-    if read(kv) != setting:
-        step = "look who works on this cutover, then run the step again"
-        raise WrongUse("somebody else wrote at the same moment", object=f"{kv}, key {KEY}", next=step)
+    place, end = f"{kv}, key {KEY}", time.monotonic() + PATIENCE
+    while (found := read(kv)) != setting:
+        # KV has no compare-and-set: of two who write within the same moment one sees here that the other's value stands
+        if found is not None and found.revision >= setting.revision:
+            step = "look who works on this cutover, then run the step again"
+            raise WrongUse("somebody else wrote at the same moment", object=place, next=step)
+        if time.monotonic() > end:
+            what = f"was written as revision {setting.revision}, and KV does not show it after {PATIENCE:.0f} s"
+            raise CannotFinish(what, object=place, next=RULES["TR101"].advice, code="TR101")
+        time.sleep(PAUSE)  # an older one: KV promises no time until all of it shows what was written
     return setting
 
 
