@@ -432,6 +432,47 @@ def test_a_delta_touches_nothing_that_somebody_else_wrote(tmp_path: Path, r2_cli
     assert [listed[f"attachments/{key}"] for key in ("changed", "deleted", "new")] == [30, 30, 30]
 
 
+class Asked:
+    """The real client; counts how often each object was asked for."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.heads = real, list[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def head_object(self, **options: Any) -> Any:
+        self.heads.append(options["Key"])
+        return self.real.head_object(**options)
+
+
+def test_a_delta_that_asked_the_bucket_does_not_ask_for_new_objects_again(
+    tmp_path: Path, r2_client: Any, bucket: str
+) -> None:
+    root, _, new, difference = moved(tmp_path, r2_client, bucket)
+    s3 = Asked(r2_client)
+    done = apply_delta(dataclasses.replace(difference, asked=True), root, s3, bucket)
+    assert (done.uploaded.sent, done.deleted, "attachments/new" in s3.heads) == (2, 1, False)
+    assert compare(new, r2_client, bucket).equal
+
+
+def test_an_object_that_came_after_the_bucket_was_asked_is_left_alone(
+    tmp_path: Path, r2_client: Any, bucket: str
+) -> None:
+    root, _, _, difference = moved(tmp_path, r2_client, bucket)
+    r2_client.put_object(Bucket=bucket, Key="attachments/new", Body=b"written by the new application")
+    result = apply_delta(dataclasses.replace(difference, asked=True), root, r2_client, bucket)
+    assert (result.uploaded.sent, result.uploaded.conflicting) == (1, 1)
+    assert Bucket(r2_client, bucket).head("attachments/new")["ContentLength"] == 30  # type: ignore[index]
+
+
+def test_many_objects_are_asked_for_in_the_order_of_the_keys(r2_client: Any, bucket: str) -> None:
+    for key in "bd":
+        r2_client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    digests = {key: hashlib.md5(key.encode()).hexdigest() for key in "bd"}
+    assert list(Bucket(r2_client, bucket).etags("abcd")) == [(key, digests.get(key)) for key in "abcd"]
+
+
 def test_the_closure_is_proved_on_what_the_bucket_lists(tmp_path: Path, r2_client: Any, bucket: str) -> None:
     root, manifest = exported(tmp_path, {"a": b"a", "b": b"b"})
     upload(manifest, root, r2_client, bucket)
