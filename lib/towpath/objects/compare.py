@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from towpath.checks import Check, Comparison, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Comparison, Difference, Progress, silent
 from towpath.errors import WrongUse
 from towpath.objects.bucket import S3, Bucket, RefusedError
 from towpath.objects.content import BLOCK
@@ -175,15 +175,5 @@ def _checks(
         ("OB405", "the headers told", looked["OB405"], not tally["OB405"]),
     ]
     return tuple(
-        Check(
-            code=code,
-            surface="objects",
-            object=bucket,
-            expected=expected,
-            found=found,
-            verdict=Verdict.PASS if good else Verdict.FAIL,
-            next="" if good else RULES[code].advice,
-            keys=tuple(keys.get(code, ())),
-        )
-        for code, expected, found, good in rows
+        RULES[code].check(bucket, expected, found, good, keys.get(code, ())) for code, expected, found, good in rows
     )

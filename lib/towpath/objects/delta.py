@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from towpath.checks import Check, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Difference, Progress, silent
 from towpath.objects.bucket import S3, Bucket, Listed
 from towpath.objects.manifest import Entry
 from towpath.objects.rules import AHEAD, RULES, SAMPLES, WORKERS
@@ -47,10 +47,9 @@ class Applied:
     @property
     def checks(self) -> tuple[Check, ...]:
         """The delta as rows of a phase's result."""
-        good, keys = not self.kept, tuple(difference.key for difference in self.kept)[:SAMPLES]
+        keys = [difference.key for difference in self.kept][:SAMPLES]
         found = f"{self.deleted:,} deleted, {self.gone:,} gone before, {len(self.kept):,} kept"
-        verdict, step = (Verdict.PASS, "") if good else (Verdict.FAIL, RULES["OB304"].advice)
-        kept = Check("OB304", "objects", self.uploaded.bucket, "none kept", found, verdict, step, keys)
+        kept = RULES["OB304"].check(self.uploaded.bucket, "none kept", found, not self.kept, keys)
         return (*self.uploaded.checks, kept)
 
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from towpath.checks import Check, Difference, Progress, Verdict, silent
+from towpath.checks import Check, Difference, Progress, silent
 from towpath.errors import CannotFinish
 from towpath.objects import content
 from towpath.objects.bucket import S3, Bucket, Listed, RefusedError
@@ -56,8 +56,8 @@ class Uploaded:
         found = f"{done:,} ({self.sent:,} sent, {self.skipped:,} there before)"
         keys = tuple(dict.fromkeys(difference.key for difference in self.conflicts))[:SAMPLES]
         return (
-            _check("OB301", self.bucket, f"{self.objects:,}", found, done == self.objects, ()),
-            _check("OB302", self.bucket, "none", f"{self.conflicting:,}", not self.conflicting, keys),
+            RULES["OB301"].check(self.bucket, f"{self.objects:,}", found, done == self.objects),
+            RULES["OB302"].check(self.bucket, "none", f"{self.conflicting:,}", not self.conflicting, keys),
         )
 
 
@@ -264,8 +264,3 @@ def _changed(entry: Entry, how: str = "its content is another") -> CannotFinish:
     return CannotFinish(
         f"the file changed since the export ({how})", object=entry.key, next=RULES["OB303"].advice, code="OB303"
     )
-
-
-def _check(code: str, bucket: str, expected: str, found: str, good: bool, keys: tuple[str, ...]) -> Check:
-    verdict = Verdict.PASS if good else Verdict.FAIL
-    return Check(code, "objects", bucket, expected, found, verdict, "" if good else RULES[code].advice, keys)
