@@ -18,17 +18,15 @@ from towpath import objects, show
 from towpath.checks import Comparison, Progress, Verdict
 from towpath.errors import CannotFinish, WrongUse
 from towpath.tables import changes as tables
-from towpath.tables import fence, virtual
+from towpath.tables import fence
 from towpath.tables import load as loading
 from towpath.tables.acceptance import received
 from towpath.tables.changes import TableChanges
-from towpath.tables.delta import write_delta
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
-from towpath.tables.schema import Named
 from towpath.workbench import before, going_on, inventory, validate
 from towpath.workbench.crossing import Crossing
-from towpath.workbench.delta import file_delta
+from towpath.workbench.delta import file_delta, row_delta
 from towpath.workbench.gateway import in_flight
 from towpath.workbench.rules import RULES
 from towpath.workbench.state import State
@@ -179,7 +177,7 @@ def rows(
         step = f"{refused[0].next or 'see the checks'}; the source is still frozen"
         raise CannotFinish(what, object=bench.run.phase, next=step, code=refused[0].code)
     loading.load(bench.d1, base.folder, base.manifest)  # sends only what an earlier attempt left out
-    made = write(bench, base, final, found)
+    made = row_delta(bench, base, final, found)
     bench.run.artefact(final.folder)
     loaded = loading.load(bench.d1, final.folder, made, report)
     for check in received(bench.d1, made):
@@ -187,13 +185,6 @@ def rows(
     bench.run.number("rows", made.rows, "rows")
     bench.forget_state()
     return Sent(made, loaded)
-
-
-def write(bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges]) -> Manifest:
-    """Write the delta down beside the last snapshot, ready to be sent to what holds `base`."""
-    source = bench.origin.recorded()
-    again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
-    return write_delta(final, found, base.manifest, _triggers(bench, final), bench.run.plan.hash, source, again)
 
 
 @going_on.once
@@ -281,12 +272,6 @@ def open_new(bench: Workbench, crossing: Crossing, freeze: Freeze) -> show.Shown
     if not failed:
         crossing.worked("prove", time.monotonic() - freeze.started, "every cell and byte; nobody wrote meanwhile")
     return crossing.to("open new")
-
-
-def _triggers(bench: Workbench, final: Exporter) -> list[Named]:
-    """The target's triggers, with the table that each belongs to."""
-    tables_of = {trigger.name.lower(): trigger.table for trigger in final.schema.triggers}
-    return [Named(t.name, t.sql, tables_of[t.name.lower()]) for t in bench.conversion.triggers]
 
 
 def report_check(

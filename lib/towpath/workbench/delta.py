@@ -1,4 +1,5 @@
-"""What the bucket still lacks of a list of files, whatever an attempt that was cut off did of an earlier list."""
+"""What a target still lacks: rows as a delta that is ready to be sent, and of a list of files what the bucket does not
+hold, whatever an attempt that was cut off did of an earlier list."""
 
 from __future__ import annotations
 
@@ -6,7 +7,22 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from towpath import objects
+from towpath.tables import virtual
+from towpath.tables.changes import TableChanges
+from towpath.tables.delta import write_delta
+from towpath.tables.export import Exporter
+from towpath.tables.manifest import Manifest
+from towpath.tables.schema import Named
+from towpath.workbench.state import State
 from towpath.workbench.workbench import Workbench
+
+
+def row_delta(bench: Workbench, base: State, final: Exporter, found: dict[str, TableChanges]) -> Manifest:
+    """Write the changes down beside the last snapshot, ready to be sent to what holds `base`."""
+    tables_of = {trigger.name.lower(): trigger.table for trigger in final.schema.triggers}
+    triggers = [Named(t.name, t.sql, tables_of[t.name.lower()]) for t in bench.conversion.triggers]
+    again = [s for t in final.schema.tables if t.kind == "virtual" for s in virtual.after_statements(t)]
+    return write_delta(final, found, base.manifest, triggers, bench.run.plan.hash, bench.origin.recorded(), again)
 
 
 def file_delta(bench: Workbench, wanted: objects.Manifest) -> objects.Delta:

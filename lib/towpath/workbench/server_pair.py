@@ -32,7 +32,7 @@ from towpath.tables.export import Exporter
 from towpath.tables.snapshot import FILE
 from towpath.workbench import server_watching
 from towpath.workbench.copied import Copy, Pair, copy_files, old_application, watched
-from towpath.workbench.cutover import write
+from towpath.workbench.delta import row_delta
 from towpath.workbench.server_fit import ServerFit, declared_by
 from towpath.workbench.workbench import Workbench
 
@@ -165,7 +165,7 @@ def _new(bench: Workbench, old: _Old, final: Exporter, folder: Path, stack: Exit
 def _bring_rows(bench: Workbench, d1: D1, final: Exporter) -> None:
     state = bench.state
     found = changes.find_changes(state.manifest, state.exporter, final)
-    loading.load(d1, final.folder, write(bench, state, final, found))
+    loading.load(d1, final.folder, row_delta(bench, state, final, found))
 
 
 def _bring_files(bench: Workbench, runtime: Runtime, root: Path) -> None:
