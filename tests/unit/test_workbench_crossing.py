@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import socket
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +25,9 @@ from towpath.local.gateway import NAMESPACE, REQUESTS
 from towpath.tables import fence
 from towpath.traffic import setting
 from towpath.traffic.setting import Mode
+from towpath.traffic.walk import Noted
 from towpath.traffic.watch import Outcome, Sample, Word
-from towpath.workbench import climbing, gateway, going_on
+from towpath.workbench import climbing, cutover, gateway, going_on, switch
 from towpath.workbench.crossing import Crossing
 from towpath.workbench.sampling import Sampled
 
@@ -147,6 +150,39 @@ def test_an_old_side_that_is_silent_may_still_be_writing(monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as listening:
         assert gateway.in_flight(f"http://127.0.0.1:{listening.getsockname()[1]}") == 1
     assert gateway.in_flight("") is None
+
+
+def test_the_switch_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda at: done.append("folder" if stat.S_ISDIR(os.fstat(at).st_mode) else "file"))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("there"), replace(*paths)))
+    switch.write(tmp_path / "maintenance.json", "2026-11-22", "towpath run-1")
+    assert done == ["file", "there", "folder"]
+    assert json.loads((tmp_path / "maintenance.json").read_text()) == {
+        "since": "2026-11-22",
+        "by": "towpath run-1",
+    }
+
+
+def test_the_record_says_how_long_each_part_took(bench: Any) -> None:
+    over = crossing(bench)
+    begun = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)
+    names = [step.name for step in over.walk.steps]
+    over.walk.noted[:] = [Noted(name, begun.isoformat(), 0.0, False, "") for name in names[: names.index("snapshot")]]
+    fence.shut(bench.d1)
+    fence.even(bench.d1)
+    bench.snapshot_seconds = 20.0
+    bench.origin = SimpleNamespace(unwritten=lambda _: True)
+    over.knows["old quiet"] = lambda: True
+    freeze = cutover.Freeze(0.0, "then", (1,), approved=True)
+    cutover.applied(over, freeze)
+    cutover.open_new(bench, over, freeze)
+    took = {
+        one.name: round(one.seconds / 10) * 10 for one in over.walk.noted if one.name in ("snapshot", "delta", "prove")
+    }
+    assert took == {"snapshot": 20, "delta": 40, "prove": 0}
+    assert not closed(bench)
 
 
 def test_an_abort_takes_traffic_back_and_shuts_the_fence(bench: Any, sides: Sides) -> None:

@@ -116,6 +116,11 @@ class Crossing:
         """Whether the step after this one is noted too."""
         return self.walk.has(name) and self.walk.noted[-1].name != name
 
+    def seconds_since_the_last(self) -> float:
+        """Seconds since a step was noted last; 0.0 before the first."""
+        noted = self.walk.noted[-1:]
+        return sum((dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(one.at)).total_seconds() for one in noted)
+
     @property
     def refused_seconds(self) -> float | None:
         """Seconds since the gateway was told to refuse writes, by whichever attempt; None if this one never saw it."""

@@ -7,8 +7,6 @@ ends, and the new side takes over by the runbook.
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from towpath.tables.acceptance import received
 from towpath.tables.changes import TableChanges
 from towpath.tables.export import Exporter
 from towpath.tables.manifest import Manifest
-from towpath.workbench import before, going_on, inventory, validate
+from towpath.workbench import before, going_on, inventory, switch, validate
 from towpath.workbench.crossing import Crossing
 from towpath.workbench.delta import file_delta, row_delta
 from towpath.workbench.gateway import in_flight
@@ -121,12 +119,10 @@ def freeze(bench: Workbench, crossing: Crossing) -> Freeze:
 
 
 def _shut_old(bench: Workbench, at: str) -> None:
-    switch = bench.run.source("source_maintenance_switch")
-    draft = switch.with_name(switch.name + ".tmp")
-    draft.write_text(json.dumps({"since": at, "by": f"towpath {bench.run.run_folder.run_id}"}), encoding="utf-8")
-    os.replace(draft, switch)  # noqa: PTH105 - atomic: the application reads it at any moment
+    there = bench.run.source("source_maintenance_switch")
+    switch.write(there, at, f"towpath {bench.run.run_folder.run_id}")
     found = f"{bench.params.source_maintenance_switch} since {at}"
-    report_check(bench, "CU101", "switch", "on", found, switch.is_file())
+    report_check(bench, "CU101", "switch", "on", found, there.is_file())
 
 
 def _quiet(bench: Workbench) -> tuple[int, ...]:
@@ -151,8 +147,10 @@ def _quiet(bench: Workbench) -> tuple[int, ...]:
 @going_on.once
 def snapshot(bench: Workbench, report: Progress) -> Exporter:
     """The last snapshot of the source; its orphans are judged like those of the first."""
+    begun = time.monotonic()
     exporter = exporting.snapshot(bench, report)
     exporting.judge_snapshot(bench, exporter)
+    bench.snapshot_seconds = time.monotonic() - begun
     return exporter
 
 
@@ -256,8 +254,9 @@ def applied(crossing: Crossing, freeze: Freeze) -> show.Shown:
     """Note that the source was read once more, and that what had changed is on the target."""
     if crossing.bench.done_before is not None:
         return crossing.to("delta")
-    crossing.worked("snapshot", 0.0, f"the source as it is since {freeze.at}")
-    crossing.worked("delta", 0.0, "what had changed since the export")
+    seconds, first = crossing.seconds_since_the_last(), crossing.bench.snapshot_seconds
+    crossing.worked("snapshot", first, f"the source as it is since {freeze.at}")
+    crossing.worked("delta", seconds - first, "what had changed since the export")
     return crossing.to("delta")
 
 
@@ -270,7 +269,7 @@ def open_new(bench: Workbench, crossing: Crossing, freeze: Freeze) -> show.Shown
         crossing.stop(f"{failed[0].code} {failed[0].object} fails, so the new side stays shut")
     crossing.knows["equal"] = lambda: bench.origin.unwritten(freeze.version)
     if not failed:
-        crossing.worked("prove", time.monotonic() - freeze.started, "every cell and byte; nobody wrote meanwhile")
+        crossing.worked("prove", crossing.seconds_since_the_last(), "every cell and byte; nobody wrote meanwhile")
     return crossing.to("open new")
 
 

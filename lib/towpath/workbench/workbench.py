@@ -58,6 +58,7 @@ class Workbench(Ends):
         super().__init__(run)
         self._banner: show.Banner | None = None
         self._open_states: dict[Path, State] = {}
+        self.snapshot_seconds = 0.0  # that the last snapshot of a cutover took
         self.done_before: DoneBefore | None = None  # a cutover that was cut after it had opened the new side
 
     @property
