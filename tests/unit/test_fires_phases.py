@@ -280,7 +280,7 @@ def test_a_delta_that_did_not_arrive(frozen: Any, monkeypatch: pytest.MonkeyPatc
     missing = Check("TB402", "tables", "t", "1 receipts", "0 receipts", Verdict.FAIL, "again")
     made = SimpleNamespace(rows=1)
     monkeypatch.setattr(cutover, "received", lambda *_: [missing])
-    monkeypatch.setattr(cutover, "write_delta", lambda *_: made)
+    monkeypatch.setattr(cutover, "row_delta", lambda *_: made)
     monkeypatch.setattr(loading, "load", lambda *_: None)
     frozen.conversion = SimpleNamespace(triggers=())
     frozen.forget_state = lambda: None
