@@ -14,10 +14,10 @@ export function maintenance(): Refused {
   return new Refused(503, detail, { 'Retry-After': '10' });
 }
 
-/** True while the fence is closed; false where there is none. */
+/** True while the fence is closed, and where its row is missing: the triggers refuse then too; false where there is none. */
 export async function closed(environment: Environment): Promise<boolean> {
   try {
-    return (await environment.DB.prepare('SELECT closed FROM _towpath_fence').first<number>('closed')) === 1;
+    return (await environment.DB.prepare('SELECT closed FROM _towpath_fence').first<number>('closed')) !== 0;
   } catch (error) {
     if (String(error).includes('no such table')) return false;
     throw error;
