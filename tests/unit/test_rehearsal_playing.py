@@ -129,7 +129,11 @@ def test_the_runtime_is_stopped_with_what_a_killed_rehearsal_left(
     assert capsys.readouterr().out == "was not up\n"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', json.dumps({"pid": os.getpid(), "created": 1.0})])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"pid": 1}', json.dumps({"pid": os.getpid(), "created": 1.0})],
+    ids=["empty", "cut", "a list", "no moment", "another's number"],
+)
 def test_who_plays_no_more_keeps_nobody_away(state: State, text: str) -> None:
     state.folder.mkdir(parents=True)
     (state.folder / "rehearsal.json").write_text(text, encoding="utf-8")
