@@ -115,6 +115,22 @@ def test_both_engines_agree(
 
 
 @pytest.mark.parametrize(
+    "tiny", ["1e-400", "-1e-400", "2e-324", "9.9999999999999999e-311", "1e-310", "-3.3e-310", "1e-308"]
+)
+def test_both_engines_agree_on_numbers_that_a_double_rounds_to_nothing(
+    tiny: str, server: psycopg.Connection, lite: apsw.Connection
+) -> None:
+    one = conversions.CONVERSIONS["real", source.NUMERIC].applied("v", "v")
+    form = postgres.FORMS[source.NUMERIC].replace("{v}", "v")
+    [(captured, expected)] = server.execute(
+        f"SELECT {form}, {one.postgres} FROM (SELECT %s::numeric AS v) AS s", (tiny,)
+    ).fetchall()
+    assert comparable(lite.execute(f"SELECT {one.sqlite} FROM (SELECT ? AS v)", (captured,)).get) == comparable(
+        expected
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "kind", "captured", "expected", "loses"),
     [
         ("unix_seconds", source.TIMESTAMPTZ, "2024-01-01T00:00:00.123456Z", 1704067200, True),
@@ -130,6 +146,8 @@ def test_both_engines_agree(
         ("cents", source.MONEY, "12.50", 1250, False),
         ("real", source.NUMERIC, "0.1", 0.1, False),
         ("real", source.NUMERIC, "12345678901234567890.123", 1.2345678901234567e19, True),
+        ("real", source.NUMERIC, "1e-400", 0.0, True),
+        ("real", source.NUMERIC, "-9.9e-311", 0.0, True),
         ("uuid_hex", source.UUID, str(uuid.UUID(int=1)), "0" * 31 + "1", False),
         ("hex", source.BYTEA, b"\x00\xff", "00ff", False),
         ("boolean", source.TEXT, "t", 1, False),

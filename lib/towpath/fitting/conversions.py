@@ -164,7 +164,7 @@ def _numbers(kind: str) -> list[Conversion]:
             kind,
             REAL,
             f"{REAL_FUNCTION}({{v}})",
-            f"CASE WHEN {usual} < 1e300 THEN {numeric}::float8 END",
+            f"CASE WHEN {usual} < 1e-310 THEN 0::float8 WHEN {usual} < 1e300 THEN {numeric}::float8 END",
             impossible=f"({REAL_FUNCTION}({{v}}) IS NULL)",
             losing=f"NOT {ROUND_TRIP}({{v}})",
             loses="digits that a double has no room for",
@@ -285,12 +285,13 @@ def register(db: apsw.Connection) -> None:
 
 
 def _real(*arguments: Any) -> float | None:
-    (digits,) = arguments
     try:
-        value = float(digits) if digits is not None else None
-    except ValueError:
+        value = float(arguments[0])
+    except (TypeError, ValueError):
         return None
-    return value if value is not None and abs(value) < 1e300 else None
+    # PostgreSQL refuses to cast what a double rounds to 0: below a border above that, both sides say 0.
+    tiny = abs(value) < 1e-309 and abs(decimal.Decimal(arguments[0])) < decimal.Decimal("1e-310")
+    return (0.0 if tiny else value) if abs(value) < 1e300 else None
 
 
 def _is_real(*arguments: Any) -> bool:
