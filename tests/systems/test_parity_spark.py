@@ -23,13 +23,18 @@ from towpath.rehearsal.sides import OldSide, served
 from towpath.routes import corpus
 
 VALIDATE = "05-validate"
-PAIRS = "towpath-pair-*"
+PAIR = "towpath-pair-"
 
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     """Personality Spark after 04-import, with both of her sides served, and people at work since the export."""
-    with spark(tmp_path_factory.mktemp("parity") / "spark") as project, closing(socket.socket()) as free:
+    with (
+        tempfile.TemporaryDirectory(prefix="towpath-") as temporary,  # other tests make copies at the same time
+        spark(tmp_path_factory.mktemp("parity") / "spark") as project,
+        closing(socket.socket()) as free,
+    ):
+        project.environment["TMPDIR"] = temporary
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         free.close()
@@ -60,13 +65,13 @@ def source(project: Spark) -> tuple[Any, ...]:
     return rows, *keys, {path.name: path.read_bytes() for path in project.settings.shares.iterdir()}
 
 
-def left_over() -> tuple[list[Path], list[str]]:
+def left_over(project: Spark) -> tuple[list[Path], list[str]]:
     """What copies leave behind: folders, and processes that work in one."""
-    there = []
+    there, place = [], project.environment["TMPDIR"]
     for process in psutil.process_iter(["cmdline", "cwd", "environ"]):
         words = [*(process.info["cmdline"] or ()), process.info["cwd"] or "", *(process.info["environ"] or {}).values()]
-        there += [str(process.info["cmdline"])] if any("towpath-pair-" in word for word in words) else []
-    return list(Path(tempfile.gettempdir()).glob(PAIRS)), there
+        there += [str(process.info["cmdline"])] if any(f"{place}/{PAIR}" in word for word in words) else []
+    return list(Path(place).glob(f"{PAIR}*")), there
 
 
 def test_every_route_is_asked_of_copies_and_both_sides_write_the_same_rows(moved: Spark) -> None:
@@ -74,7 +79,7 @@ def test_every_route_is_asked_of_copies_and_both_sides_write_the_same_rows(moved
     ran = moved.phases(VALIDATE)
     assert ran.code == 0, ran.text + json.dumps(moved.failed(attempt(moved)), indent=1)
     assert (moved.held(), source(moved)) == before
-    assert left_over() == ([], [])
+    assert left_over(moved) == ([], [])
     numbers = {one["name"]: one["value"] for one in moved.result(VALIDATE)["numbers"]}
     routes = yaml.safe_load(moved.runbook("mapping.yaml").read_text(encoding="utf-8"))["traffic"]["routes"]
     assert numbers["routes_same"] + numbers["routes_noise_only"] == len(routes)
@@ -94,7 +99,7 @@ def test_no_secret_of_the_copies_comes_into_the_record(moved: Spark) -> None:
     for file in (path for path in Path(moved.folder).rglob("*") if path.is_file()):
         content = file.read_bytes()
         assert not any(secret in content for secret in secrets), file
-        assert b"towpath-pair-" not in content, file
+        assert PAIR.encode() not in content, file
 
 
 def changed(project: Spark, file: str, before: str, after: str) -> None:
@@ -139,7 +144,7 @@ def test_a_server_that_cannot_be_copied_stops_the_phase_and_is_no_pass(moved: Sp
     assert ran.code == 2, ran.text
     assert "the server cannot be copied" in ran.text
     assert moved.result(attempt(moved))["verdict"] == "INCOMPLETE"
-    assert left_over() == ([], [])
+    assert left_over(moved) == ([], [])
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -147,15 +152,15 @@ def test_nothing_of_the_copies_goes_on_when_the_step_is_cut(moved: Spark, how: s
     command = moved.words("run", moved.system, "--env", "local", "--phase", VALIDATE)
     with moved.start(*command) as process:
         try:
-            until(lambda: sum("legacy" in one for one in left_over()[1]) == 2)
+            until(lambda: sum("legacy" in one for one in left_over(moved)[1]) == 2)
             [kernel] = [one for one in psutil.Process(process.pid).children() if "ipykernel" in " ".join(one.cmdline())]
             kernel.send_signal(how)
             process.wait(120)
         finally:
             process.kill()
-    until(lambda: not left_over()[1])
+    until(lambda: not left_over(moved)[1])
     assert moved.result(attempt(moved))["verdict"] == "INCOMPLETE"
-    folders, _ = left_over()
+    folders, _ = left_over(moved)
     assert len(folders) == (how is signal.SIGKILL), "who is killed removes nothing; whoever makes copies next does"
 
 

@@ -33,6 +33,7 @@ from towpath.secrets import Secret
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 LOG_TAIL = 1500  # characters shown in an error
+LOCK = "lock"  # of a state's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class State:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = time.monotonic() + patience
-        with (self.folder / "lock").open("a") as handle:
+        with (self.folder / LOCK).open("a") as handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

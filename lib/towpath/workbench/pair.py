@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from towpath.errors import WrongUse
 from towpath.local.processes import alive
+from towpath.local.state import LOCK
 from towpath.local.state import State as RuntimeState
 from towpath.local.worker import worker_folder
 from towpath.workbench.copied import Pair
@@ -59,9 +60,9 @@ def pair(bench: Workbench) -> Iterator[Pair]:
 
 def _clear() -> None:
     """Remove what was left by somebody who was killed: whoever lives holds the lock of his folder."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(WrongUse, OSError), RuntimeState(folder).locked():
-            shutil.rmtree(folder)
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):  # one without a lock is just being made
+        with contextlib.suppress(WrongUse, OSError), RuntimeState(lock.parent).locked():
+            shutil.rmtree(lock.parent)
 
 
 def _is_our_runtime(bench: Workbench) -> bool:
