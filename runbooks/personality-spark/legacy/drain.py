@@ -35,11 +35,18 @@ def drain(settings: Settings, patience: float = 60.0) -> Drained:
         names = set(inspect.ping() or {})
         if names:
             app.control.shutdown(destination=sorted(names))
-        while left := names and set(inspect.ping() or {}):
+        left, seen, held = names, None, _held(settings)
+        # a worker that no longer answers may still be giving back what it had reserved
+        while names and (left or seen != held):
             if time.monotonic() > until:
-                raise StillWorking(f"after {patience:.0f} s still at work: {', '.join(sorted(left))}")
+                raise StillWorking(f"after {patience:.0f} s still at work: {', '.join(sorted(left or names))}")
+            left, seen, held = set(inspect.ping() or {}), held, _held(settings)
     finally:
         app.close()
+    return Drained(len(names), *held)
+
+
+def _held(settings: Settings) -> tuple[dict[str, int], int]:
+    """Jobs that wait, by queue, and jobs that workers have reserved."""
     with settings.broker() as broker:
-        waiting = {queue: int(broker.llen(queue)) for queue in QUEUES}
-        return Drained(len(names), waiting, int(broker.hlen("unacked")))
+        return {queue: int(broker.llen(queue)) for queue in QUEUES}, int(broker.hlen("unacked"))
