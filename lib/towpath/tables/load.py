@@ -59,14 +59,14 @@ def load(d1: D1, folder: Path, manifest: Manifest, report: Progress = silent, co
     if stands and (stands.ahead or not stands.closed):
         step = "go the way back, 07-roll-back: what was written there would be lost"
         raise WrongUse("the target may hold what the source does not", object=d1.database_id, next=step)
-    report(sum(chunk.rows for chunk in manifest.chunks if chunk.id in done and chunk.kind == "rows"))
+    report(sum(chunk.rows for chunk in manifest.chunks if chunk.id in done and chunk.kind != "links"))
     with ThreadPoolExecutor(connections, thread_name_prefix="load") as pool:
         for _, group in itertools.groupby(todo, key=lambda chunk: (chunk.kind, chunk.table)):
             _send_all(pool, d1, folder, group, report, fenced=stands is not None)
     return Loaded(
         chunks=len(todo),
         skipped=len(manifest.chunks) - len(todo),
-        rows=sum(chunk.rows for chunk in todo if chunk.kind == "rows"),
+        rows=sum(chunk.rows for chunk in todo if chunk.kind != "links"),  # those rows were sent before
         bytes=sum(chunk.size for chunk in todo),
         seconds=time.monotonic() - started,
     )

@@ -213,7 +213,8 @@ def loaded(done: Loaded | None) -> show.Shown:
     if done.skipped and not done.chunks:
         return sentence(f"Already done: all {done.skipped:,} chunks have their receipts; nothing was sent.")
     there = f"; {done.skipped:,} were there already" if done.skipped else ""
-    return sentence(f"{done.chunks:,} chunks with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
+    chunks = "1 chunk" if done.chunks == 1 else f"{done.chunks:,} chunks"
+    return sentence(f"{chunks} with {done.rows:,} rows sent in {done.seconds:.1f} s{there}.")
 
 
 @going_on.shown
