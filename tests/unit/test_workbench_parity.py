@@ -146,7 +146,7 @@ def bench(root: Path, **params: Any) -> Any:
         ({"environment": "staging"}, "only in the environments local and rehearsal"),
         ({"environment": "production"}, "only in the environments local and rehearsal"),
         ({"on_this_machine": False}, "only in the environments local and rehearsal"),
-        ({"source_is_server": True, "source_cache": "redis://x"}, "not the local runtime of this project"),
+        ({"source_is_server": True, "cloudflare_api": "http://127.0.0.1:9"}, "not the local runtime of this project"),
         ({"source_cache": "redis://x"}, "not of a file with servers beside it"),
         ({"source_jobs": "redis://x"}, "not of a file with servers beside it"),
         ({"system": "nobody"}, "no Worker in this project"),
